@@ -1,0 +1,57 @@
+#include "audio/windows.h"
+
+#include "audio/rate.h"
+#include "base/error.h"
+
+namespace sori {
+namespace {
+
+constexpr std::size_t kStep = kSampleRate / 100;  // places for a cut are 10 ms apart
+constexpr std::size_t kQuiet = 30;                // steps of sound that are judged around a place: 0.3 s
+
+double energy(std::span<const float> samples) {
+  double sum = 0;
+  for (const float x : samples) sum += static_cast<double>(x) * x;
+  return sum;
+}
+
+// Where to end a window that starts at the first sample: in [longest * 2/3, longest], leaving a second to the next
+// window where that is possible (the model makes words up in a scrap of silence).
+std::size_t quietest_end(std::span<const float> samples, std::size_t longest) {
+  const std::size_t first = (longest - longest / 3) / kStep;
+  const std::size_t last = std::max(first, std::min(longest, samples.size() - kSampleRate) / kStep);
+  const std::size_t half = kQuiet / 2;
+  std::vector<double> steps;  // energy of each step from (first - half) on
+  for (std::size_t s = first - half; s < last + half && s * kStep < samples.size(); ++s)
+    steps.push_back(energy(samples.subspan(s * kStep, std::min(kStep, samples.size() - s * kStep))));
+  std::size_t best = last;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t place = first; place <= last; ++place) {
+    // Summed anew at each place: a running sum would round, and equal silences would differ.
+    double sum = 0;
+    for (std::size_t i = place - first; i < std::min(place - first + kQuiet, steps.size()); ++i) sum += steps[i];
+    if (sum <= least) {
+      least = sum;
+      best = place;
+    }
+  }
+  return best * kStep;
+}
+
+}  // namespace
+
+std::vector<Window> cut_windows(std::span<const float> samples, double max_seconds) {
+  require(max_seconds >= 1, "a window lasts at least a second");
+  const auto longest = static_cast<std::size_t>(max_seconds * kSampleRate);
+  std::vector<Window> windows;
+  std::size_t begin = 0;
+  while (samples.size() - begin > longest) {
+    const std::size_t length = quietest_end(samples.subspan(begin), longest);
+    windows.push_back({begin, begin + length});
+    begin += length;
+  }
+  if (begin < samples.size()) windows.push_back({begin, samples.size()});
+  return windows;
+}
+
+}  // namespace sori

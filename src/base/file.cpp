@@ -1,0 +1,286 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "base/error.h"
+
+namespace sori {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const std::string& doing, const Path& path, int code) {
+  const char* remedy = code == ENOSPC || code == EDQUOT ? "free some disk space and run the same command again"
+                       : code == EACCES || code == EPERM || code == EROFS ? "check the permissions of this path"
+                       : code == ENOENT                                   ? "check the name"
+                                                                          : "check the disk and the path";
+  throw Error{ErrorKind::kIo, fmt::format("cannot {}: {}", doing, std::strerror(code)), path.string(), remedy};
+}
+
+// A file descriptor that is closed when it goes out of scope.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+// O_NONBLOCK: a FIFO must be refused, not waited for.
+int open_regular(const Path& path, struct stat& info) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) fail("open", path, errno);
+  Descriptor guard{fd};
+  if (::fstat(fd, &info) != 0) fail("look at", path, errno);
+  if (!S_ISREG(info.st_mode))
+    throw Error{ErrorKind::kInput, "is not a regular file", path.string(), "name a file that holds data"};
+  guard.fd = -1;
+  return fd;
+}
+
+void sync_folder(const Path& folder) {
+  const Descriptor d{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (d.fd < 0) fail("open", folder, errno);
+  if (::fsync(d.fd) != 0) fail("sync", folder, errno);
+}
+
+Path parent_of(const Path& path) { return path.has_parent_path() ? path.parent_path() : Path{"."}; }
+
+Path temporary_beside(const Path& path) {
+  static std::atomic<unsigned> counter{0};
+  const std::string name = path.filename().string().substr(0, 200);  // a name may have 255 bytes in all
+  return parent_of(path) / fmt::format(".tmp-{}-{}-{}", name, ::getpid(), counter++);
+}
+
+}  // namespace
+
+std::string read_file(const Path& path, std::size_t max_bytes) {
+  struct stat info {};
+  const Descriptor d{open_regular(path, info)};
+  const auto size = static_cast<std::size_t>(info.st_size);
+  if (size > max_bytes)
+    throw Error{ErrorKind::kInput,
+                fmt::format("has {} bytes, more than the {} this kind of file may have", size, max_bytes),
+                path.string(), "check that this is the file you meant"};
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::read(d.fd, bytes.data() + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("read", path, errno);
+    if (n == 0) break;  // the file shrank meanwhile
+    done += static_cast<std::size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+std::uint64_t file_size(const Path& path) {
+  struct stat info {};
+  const Descriptor d{open_regular(path, info)};
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+std::vector<Path> list_files(const Path& folder, bool recursive) {
+  std::error_code code;
+  if (!fs::is_directory(folder, code))
+    throw Error{ErrorKind::kIo, "is not a folder", folder.string(), "check the name"};
+  std::vector<Path> found;
+  const auto add = [&](const fs::directory_entry& e) {
+    if (e.symlink_status().type() == fs::file_type::regular) found.push_back(e.path().lexically_relative(folder));
+  };
+  try {
+    if (recursive)
+      for (const auto& e : fs::recursive_directory_iterator(folder)) add(e);
+    else
+      for (const auto& e : fs::directory_iterator(folder)) add(e);
+  } catch (const fs::filesystem_error& e) {
+    fail("list", folder, e.code().value());
+  }
+  std::sort(found.begin(), found.end(), [](const Path& a, const Path& b) { return a.native() < b.native(); });
+  return found;
+}
+
+Path inside(const Path& root, const Path& relative) {
+  const auto refuse = [&](const char* why) {
+    throw Error{ErrorKind::kInput, std::string("path ") + why, relative.string(),
+                "use a path relative to " + root.string() + " that stays inside it"};
+  };
+  if (relative.empty()) refuse("is empty");
+  if (relative.is_absolute()) refuse("is absolute");
+  if (relative.native().find('\0') != std::string::npos) refuse("has a NUL byte");
+  for (const Path& part : relative)
+    if (part == "..") refuse("leads out of its folder");
+  std::error_code code;
+  const Path base = root.empty() ? Path{"."} : root;
+  Path sofar = base;
+  for (const Path& part : relative) {  // a link to nothing would be taken for a name that is still free
+    sofar /= part;
+    if (fs::is_symlink(sofar, code) && !fs::exists(sofar, code)) refuse("goes through a broken link");
+  }
+  const Path real_root = fs::weakly_canonical(fs::absolute(base), code);
+  const Path real = fs::weakly_canonical(fs::absolute(base / relative), code);
+  if (code) refuse("cannot be resolved");
+  const auto [end, ignored] = std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end());
+  if (end != real_root.end()) refuse("leads out of its folder through a link");
+  return root / relative;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+void make_folder(const Path& folder) {
+  Path sofar;
+  for (const Path& part : folder) {
+    sofar /= part;
+    if (::mkdir(sofar.c_str(), 0700) != 0 && errno != EEXIST) {
+      std::error_code code;
+      if (!fs::is_directory(sofar, code)) fail("make folder", sofar, errno);
+    }
+  }
+  std::error_code code;
+  if (!folder.empty() && !fs::is_directory(folder, code)) fail("make folder", folder, ENOTDIR);
+}
+
+void write_file(const Path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void remove_tree(const Path& folder) {
+  std::error_code code;
+  fs::remove_all(folder, code);
+  if (code) fail("remove", folder, code.value());
+}
+
+std::uint64_t free_disk_bytes(const Path& folder) {
+  struct statvfs info {};
+  if (::statvfs(folder.c_str(), &info) != 0) fail("look at the disk of", folder, errno);
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+MappedFile::MappedFile(const Path& path) : path_(path) {
+  struct stat info {};
+  const Descriptor d{open_regular(path, info)};
+  size_ = static_cast<std::size_t>(info.st_size);
+  if (size_ == 0) return;
+  data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, d.fd, 0);
+  if (data_ == MAP_FAILED) {
+    data_ = nullptr;
+    fail("map", path, errno);
+  }
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(data_, size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+AtomicFile::AtomicFile(Path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (descriptor_ < 0) fail("create a file for", path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  constexpr std::size_t kBuffer = std::size_t{1} << 20;
+  const char* p = static_cast<const char*>(data);
+  if (buffer_.size() + bytes > kBuffer) flush();
+  if (bytes <= kBuffer) {
+    buffer_.append(p, bytes);
+    return;
+  }
+  while (bytes > 0) {
+    const ssize_t n = ::write(descriptor_, p, std::min(bytes, std::size_t{1} << 30));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write", path_, errno);
+    p += n;
+    bytes -= static_cast<std::size_t>(n);
+  }
+}
+
+void AtomicFile::flush() {
+  std::size_t done = 0;
+  while (done < buffer_.size()) {
+    const ssize_t n = ::write(descriptor_, buffer_.data() + done, buffer_.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write", path_, errno);
+    done += static_cast<std::size_t>(n);
+  }
+  buffer_.clear();
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (::fsync(descriptor_) != 0) fail("sync", path_, errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail("close", path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename to", path_, errno);
+  temporary_.clear();
+  sync_folder(parent_of(path_));
+}
+
+AtomicFolder::AtomicFolder(Path path, Existing existing) : path_(std::move(path)), existing_(existing) {
+  if (!path_.has_filename()) path_ = path_.parent_path();  // "out/" is "out"
+  std::error_code code;
+  if (existing == Existing::kRefuse && fs::exists(path_, code) &&
+      !(fs::is_directory(path_, code) && fs::is_empty(path_, code)))
+    throw Error{ErrorKind::kUsage, "already exists and is not empty", path_.string(),
+                "name a new folder or remove this one"};
+  if (path_.has_parent_path()) make_folder(path_.parent_path());
+  temporary_ = temporary_beside(path_);
+  if (::mkdir(temporary_.c_str(), 0700) != 0) fail("make folder", temporary_, errno);
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code code;
+  if (!committed_) fs::remove_all(temporary_, code);
+}
+
+void AtomicFolder::commit() {
+  for (const auto& e : fs::recursive_directory_iterator(temporary_))
+    if (e.is_directory()) sync_folder(e.path());
+  sync_folder(temporary_);
+  std::error_code code;
+  if (existing_ == Existing::kReplace && fs::exists(path_, code)) {
+    // rename() replaces only an empty folder, so the old one steps aside first; a crash between leaves it under this
+    // name.
+    const Path aside = temporary_beside(path_);
+    if (::rename(path_.c_str(), aside.c_str()) != 0) fail("replace", path_, errno);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+      const int cause = errno;
+      ::rename(aside.c_str(), path_.c_str());
+      fail("rename to", path_, cause);
+    }
+    fs::remove_all(aside, code);
+  } else if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail("rename to", path_, errno);
+  }
+  committed_ = true;
+  sync_folder(parent_of(path_));
+}
+
+}  // namespace sori

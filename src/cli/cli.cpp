@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+
+#include <cstdio>
+#include <new>
+
+#include "base/error.h"
+
+namespace sori {
+namespace {
+
+int report(const std::string& message, int code) {
+  fmt::print(stderr, "sori: {}\n", message);
+  return code;
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  if (words.empty() || words[0] == "help" || words[0] == "--help" || words[0] == "-h") {
+    print_result(help_all());
+    return words.empty() ? exit_code(ErrorKind::kUsage) : 0;
+  }
+  if (words[0] == "--version" || words[0] == "version") {
+    print_result("sori " SORI_VERSION "\n");
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Verb& v : verbs()) {
+    if (words[0] == v.name) {
+      Log log;
+      return v.run(v, {words.begin() + 1, words.end()}, log);
+    }
+    names.emplace_back(v.name);
+  }
+  const std::string near = nearest_name(words[0], names);
+  throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is not a command", words[0]), "",
+              near.empty() ? "see sori --help" : fmt::format("did you mean sori {}?", near)};
+}
+
+}  // namespace
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> kVerbs{
+      {"prepare", "data", "turn recordings and transcripts into a data set", "sori prepare KsponSpeech/ data/",
+       run_prepare},
+      {"inspect", "data", "show what a data set, model or adapter holds, samples token by token",
+       "sori inspect data/ --model whisper-base/", run_inspect},
+      {"import", "model", "bring a model folder into the Hugging Face layout",
+       "sori import whisper-base-ct2/ whisper-base/", run_import},
+      {"merge", "model", "fold an adapter into its model", "sori merge whisper-base/ run/ tuned/ --dtype f16",
+       run_merge},
+      {"train", "train", "fine-tune a model on a data set",
+       "sori train --model whisper-base/ --data data/ --output-dir run/ --method lora", run_train},
+      {"evaluate", "judge", "measure CER and WER on a split",
+       "sori evaluate --model whisper-base/ --adapter run/ --data data/ --split eval", run_evaluate},
+      {"transcribe", "judge", "write down what recordings say",
+       "sori transcribe --model whisper-base/ --adapter run/ talk.wav", run_transcribe},
+  };
+  return kVerbs;
+}
+
+bool wants_help(const std::vector<std::string>& words) {
+  return std::any_of(words.begin(), words.end(), [](const std::string& w) { return w == "--help" || w == "-h"; });
+}
+
+bool parse_table(const Verb& verb, OptionTable& table, const std::vector<std::string>& words) {
+  if (wants_help(words)) {
+    print_result(help_verb(verb, table));
+    return false;
+  }
+  parse_options(table, words);
+  return true;
+}
+
+void describe_json(OptionTable& table, std::string& json_path) {
+  table.path("json", json_path, "write the result to this file as JSON too");
+}
+
+void write_json(const std::string& json_path, const Json& result) {
+  if (!json_path.empty()) write_file(json_path, to_text(result));
+}
+
+void print_result(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+int run(const std::vector<std::string>& words) {
+  try {
+    return dispatch(words);
+  } catch (const Error& e) {
+    return report(e.what(), exit_code(e.kind()));
+  } catch (const std::bad_alloc&) {
+    return report("out of memory; close other programs, or choose a smaller batch or --method lora",
+                  exit_code(ErrorKind::kMemory));
+  } catch (const std::exception& e) {
+    return report(fmt::format("this is a bug in sori: {}; please report it with the command line", e.what()), kExitBug);
+  }
+}
+
+}  // namespace sori

@@ -1,0 +1,125 @@
+// sori inspect: what is in a data set, model or adapter; samples token by token, decoder input beside target.
+#include "cli/cli.h"
+#include "cli/model_folder.h"
+#include "data/dataset.h"
+
+namespace sori {
+namespace {
+
+struct Options {
+  std::string path, model, split;
+  std::int64_t samples = 2;
+  bool loss_on_prompt = false;
+
+  void describe(OptionTable& t) {
+    t.argument("PATH", path, "data set, model folder or adapter folder");
+    t.path("model", model, "model folder: shows samples of a data set as its tokens");
+    t.text("split", split, "split to show; without it the first");
+    t.integer("samples", samples, "utterances to show", 0, 1000);
+    t.flag("loss-on-prompt", loss_on_prompt, "as in sori train");
+  }
+};
+
+std::string token_table(const Tokenizer& tokenizer, const Labels& labels) {
+  std::string text = fmt::format("  {:>3}  {:>6} {:<20}  {:>6} {}\n", "", "input", "", "target", "");
+  for (std::size_t i = 0; i < labels.input.size(); ++i) {
+    const int target = labels.target[i];
+    text += fmt::format("  {:>3}  {:>6} {:<20}  {:>6} {}\n", i, labels.input[i], tokenizer.token_text(labels.input[i]),
+                        target == kNoLoss ? "-" : std::to_string(target),
+                        target == kNoLoss ? "(no loss)" : tokenizer.token_text(target));
+  }
+  return text;
+}
+
+std::string show_dataset(const Options& o, Json& result) {
+  const Dataset all = load_dataset(o.path);
+  result = all.info;
+  std::string text = fmt::format("data set: language {}, task {}, text {}, SHA-256 {}\n", all.language, all.task,
+                                 all.text_mode, all.hash);
+  for (const Split& s : all.splits)
+    text += fmt::format("  {:<12} {:>8} utterances {:>9.2f} h\n", s.name, s.utterances.size(), s.seconds() / 3600);
+  if (all.splits.empty() || o.samples == 0) return text;
+  const Split& split = o.split.empty() ? all.splits.back() : all.split(o.split);
+  std::optional<ModelFolder> model;
+  if (!o.model.empty()) model = open_model(o.model);
+  for (const Utterance& u : evenly(split.utterances, o.samples)) {
+    text += fmt::format("\n{} {}  {:.2f} s  {}\n  raw   {}\n  text  {}\n", split.name, u.id, u.duration,
+                        fmt::join(u.flags, " "), u.raw_text, u.text);
+    if (model)
+      text += token_table(model->tokenizer,
+                          make_labels(model->tokenizer, prompt_tokens(model->tokenizer, all.language, all.task), u.text,
+                                      o.loss_on_prompt));
+  }
+  return text;
+}
+
+std::string show_adapter(const Options& o, Json& result) {
+  const AdapterFolder a = open_adapter(o.path);
+  std::int64_t numbers = 0;
+  for (const TensorView& t : a.file->tensors()) numbers += element_count(t.shape);
+  result = {{"rank", a.config.rank},   {"alpha", a.config.alpha}, {"target_modules", a.config.target_modules},
+            {"parameters", numbers},   {"language", a.language},  {"task", a.task},
+            {"data_hash", a.data_hash}};
+  return fmt::format(
+      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, data {}\n",
+      a.config.rank, a.config.alpha, fmt::join(a.config.target_modules, ", "), a.file->tensors().size(),
+      static_cast<double>(numbers) / 1e6, a.language.empty() ? "not stated" : a.language,
+      a.task.empty() ? "not stated" : a.task, a.data_hash.empty() ? "not stated" : a.data_hash);
+}
+
+std::string show_model(const Options& o, Json& result) {
+  ModelFolder m = open_model(o.path);
+  const WhisperConfig& c = m.model.config;
+  std::map<std::string, std::pair<int, std::uint64_t>> types;
+  std::int64_t numbers = 0;
+  for (const TensorView& t : m.file->tensors()) {
+    auto& [count, bytes] = types[std::string(name_of(t.type))];
+    ++count, bytes += t.bytes.size(), numbers += element_count(t.shape);
+  }
+  std::string text = fmt::format(
+      "Whisper: {:.1f} M parameters, width {}, {} + {} layers, {} + {} heads\n{} mel bins, {} audio states, {} text "
+      "positions, vocabulary {} (tokenizer {})\n",
+      static_cast<double>(numbers) / 1e6, c.d_model, c.encoder_layers, c.decoder_layers, c.encoder_heads,
+      c.decoder_heads, c.mel_bins, c.max_source_positions, c.max_target_positions, c.vocab_size, m.tokenizer.size());
+  for (const auto& [type, n] : types)
+    text += fmt::format("  {:<5} {:>5} tensors {:>10}\n", type, n.first, format_bytes(n.second));
+  const Speech s = speech_of(m);
+  text +=
+      s.language.empty() ? "tuned for no single language\n" : fmt::format("language {}, task {}\n", s.language, s.task);
+  result = {{"parameters", numbers},
+            {"d_model", c.d_model},
+            {"encoder_layers", c.encoder_layers},
+            {"decoder_layers", c.decoder_layers},
+            {"mel_bins", c.mel_bins},
+            {"vocab_size", c.vocab_size},
+            {"language", s.language},
+            {"task", s.task}};
+  return text;
+}
+
+}  // namespace
+
+int run_inspect(const Verb& verb, const std::vector<std::string>& words, Log&) {
+  Options o;
+  std::string json_path;
+  if (!parse_verb(verb, words, o, json_path)) return 0;
+  Json result;
+  const Path path = o.path;
+  std::error_code code;
+  const auto has = [&](const char* name) { return std::filesystem::exists(path / name, code); };
+  std::string text;
+  if (has("dataset.json"))
+    text = show_dataset(o, result);
+  else if (has("adapter_config.json"))
+    text = show_adapter(o, result);
+  else if (has("config.json"))
+    text = show_model(o, result);
+  else
+    throw Error{ErrorKind::kInput, "is no data set, model or adapter", o.path,
+                "name a folder made by sori prepare, import or train"};
+  print_result(text);
+  write_json(json_path, result);
+  return 0;
+}
+
+}  // namespace sori

@@ -1,0 +1,57 @@
+#include "cli/judge.h"
+
+#include "text/languages.h"
+
+namespace sori {
+
+void JudgeOptions::describe(OptionTable& t) {
+  t.path("model", model, "model folder in the Hugging Face layout (see sori import)")
+      .required()
+      .also("model-name-or-path");
+  t.path("adapter", adapter, "adapter folder made by sori train or PEFT").also("peft-model");
+  t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
+  t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
+      .also("generation-max-length");
+  t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
+      .also("per-device-eval-batch-size");
+}
+
+Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
+    : options_(options), model_(open_model(options.model)) {
+  std::vector<std::pair<std::string, Speech>> words{
+      {"options", {options.language, options.task}}, {"data set", data}, {"model", speech_of(model_)}};
+  if (const auto code = language_code(options.language)) words[0].second.language = *code;
+  if (!options.adapter.empty()) {
+    adapter_ = open_adapter(options.adapter);
+    words.push_back({"adapter", {adapter_->language, adapter_->task}});
+    add_lora(model_.model, adapter_->config);
+  }
+  speech_ = agree_on_speech(words);
+  const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
+  const RecognizerLimits limits =
+      recognizer_limits(model_.model.config, options.batch, std::ssize(prompt), options.max_new_tokens);
+  backend_ = make_cpu_backend(choose_compute(options.compute, model_.model.config, log));
+  const auto carve = [&](Carver& c) {
+    load_weights(c, model_.model, *model_.file);
+    return carve_recognizer(c, model_.model, *backend_, limits);
+  };
+  Carver count = Carver::counting();
+  carve(count);
+  arena_ = std::make_unique<Arena>(count.bytes());
+  Carver carver(*arena_);
+  RecognizerMemory memory = carve(carver);
+  if (adapter_) load_adapter(model_.model, *adapter_->file);
+  recognizer_ =
+      std::make_unique<Recognizer>(model_.model, *backend_, model_.tokenizer, prompt, model_.rules, std::move(memory));
+}
+
+Json Judge::record() const {
+  return {{"model", options_.model},
+          {"adapter", options_.adapter},
+          {"language", speech_.language},
+          {"task", speech_.task},
+          {"compute", name_of(backend_->compute())},
+          {"max_new_tokens", options_.max_new_tokens}};
+}
+
+}  // namespace sori

@@ -1,0 +1,40 @@
+// A model ready to write down speech, as sori evaluate and sori transcribe use it.
+#pragma once
+
+#include <memory>
+
+#include "base/options.h"
+#include "cli/model_folder.h"
+#include "data/dataset.h"
+#include "decode/recognizer.h"
+
+namespace sori {
+
+struct JudgeOptions {
+  std::string model, adapter, language, task, compute = "auto";
+  std::int64_t max_new_tokens = kMaxNewTokens, batch = 8;
+
+  void describe(OptionTable& t);
+};
+
+// Owns model, adapter, memory and recognizer.
+class Judge {
+ public:
+  // `data` is what a data set says about language and task; empty words where there is none.
+  Judge(const JudgeOptions& options, const Speech& data, Log& log);
+
+  Recognizer& recognizer() { return *recognizer_; }
+  const Speech& speech() const { return speech_; }
+  Json record() const;  // what decides the text: model, adapter, speech, compute, max_new_tokens
+
+ private:
+  JudgeOptions options_;
+  ModelFolder model_;
+  std::optional<AdapterFolder> adapter_;
+  Speech speech_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<Recognizer> recognizer_;
+};
+
+}  // namespace sori

@@ -1,0 +1,49 @@
+// A model folder and an adapter folder as the verbs use them.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/log.h"
+#include "decode/rules.h"
+#include "formats/tensor_file.h"
+#include "model/load.h"
+#include "model/lora.h"
+#include "text/prompt.h"
+
+namespace sori {
+
+struct ModelFolder {
+  Path path;
+  std::unique_ptr<TensorFile> file;  // mapped; must outlive the model
+  Tokenizer tokenizer;
+  DecodeRules rules;
+  Json generation;  // generation_config.json; null when absent
+  Whisper model;    // shapes only until load_weights()
+};
+// Error kInput when the folder is not in the Hugging Face layout; says how to import it.
+ModelFolder open_model(const Path& folder);
+
+struct AdapterFolder {
+  LoraConfig config;
+  std::unique_ptr<TensorFile> file;
+  std::string language, task, data_hash;  // empty where another program wrote it
+};
+AdapterFolder open_adapter(const Path& folder);
+
+// What is spoken and asked for: the adapter's word, else the model's, else the data's, else ko, transcribe. Two that
+// differ are Error kUsage.
+struct Speech {
+  std::string language, task;
+};
+Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& sources);
+Speech speech_of(const ModelFolder& model);  // empty where the model was never tuned for one language
+
+// Resolves --compute: auto times one product of the model's shape. Logs the choice.
+DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log);
+
+// Hash over config and the weights' names, types, shapes and bytes at fixed places: names a model without reading
+// gigabytes.
+std::string model_hash(const ModelFolder& model);
+
+}  // namespace sori

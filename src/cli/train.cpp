@@ -1,0 +1,355 @@
+// sori train: opens model and data, plans memory, wires trainer, evaluation and files.
+#include "train/trainer.h"
+
+#include <numeric>
+
+#include "cli/cli.h"
+#include "cli/model_folder.h"
+#include "data/dataset.h"
+#include "eval/evaluate.h"
+#include "export/side_files.h"
+#include "train/checkpoint.h"
+#include "train/options.h"
+
+namespace sori {
+namespace {
+
+struct Data {
+  std::string hash;
+  Speech speech;
+  std::vector<Utterance> train, dev;
+  std::vector<std::string> dropped;  // ids with labels that do not fit
+};
+
+Data open_data(const TrainOptions& o) {
+  const Dataset set = load_dataset(o.data, {"train", "dev"});
+  Data d;
+  d.hash = set.hash;
+  d.speech = {set.language, set.task};
+  d.train = set.split("train").utterances;
+  if (set.has("dev")) d.dev = evenly(set.split("dev").utterances, o.max_eval_samples);
+  return d;
+}
+
+void open_output(const TrainOptions& o) {
+  const Path run = o.output_dir;
+  std::error_code code;
+  const bool used = std::filesystem::is_directory(run, code) && !std::filesystem::is_empty(run, code);
+  if (used && o.overwrite_output_dir && !o.resume)
+    remove_tree(run);
+  else if (used && !o.resume)
+    throw Error{ErrorKind::kUsage, "is not empty", run.string(),
+                "go on with --resume, begin anew with --overwrite-output-dir, or name another folder"};
+  make_folder(run);
+}
+
+// Options that may change between start and resume, because they do not change what is learnt.
+RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute) {
+  OptionTable table;
+  o.describe(table);
+  RunIdentity id;
+  id.options = table.record();
+  for (const char* free :
+       {"model", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps", "logging-steps",
+        "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing"})
+    id.options.erase(free);
+  id.data = data.hash;
+  id.model = model_hash(model);
+  id.compute = name_of(compute);
+  return id;
+}
+
+TrainPlan plan_of(const TrainOptions& o, std::size_t utterances) {
+  TrainPlan p;
+  p.batch = o.per_device_train_batch_size;
+  p.accumulation = o.gradient_accumulation_steps;
+  p.seed = static_cast<std::uint64_t>(o.seed);
+  const double per_epoch = static_cast<double>(utterances) / static_cast<double>(o.samples_per_step());
+  p.max_steps = o.max_steps > 0
+                    ? o.max_steps
+                    : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(per_epoch * o.num_train_epochs)));
+  const double warmup =
+      o.warmup_steps < 1 ? std::ceil(o.warmup_steps * static_cast<double>(p.max_steps)) : o.warmup_steps;
+  p.schedule = {o.lr_scheduler_type, o.peak_rate(), static_cast<std::int64_t>(warmup), p.max_steps};
+  p.adamw = {.beta1 = o.adam_beta1, .beta2 = o.adam_beta2, .epsilon = o.adam_epsilon, .weight_decay = o.weight_decay};
+  p.max_grad_norm = o.max_grad_norm;
+  p.label_smoothing = static_cast<float>(o.label_smoothing_factor);
+  return p;
+}
+
+LoraConfig lora_of(const TrainOptions& o) {
+  return {o.lora_r, o.lora_alpha, o.lora_dropout, o.target_modules, o.target_scope};
+}
+
+// Everything that lives in the run's one arena: weights, gradients, optimizer; then learning and judging, which take
+// turns.
+struct RunMemory {
+  OptimizerState optimizer;
+  LearnMemory learning;
+  RecognizerMemory recognizer;
+};
+
+RunMemory carve_run(Carver& c, ModelFolder& m, Backend& learn, Backend& judge, const BatchLimits& batch, Keep keep,
+                    const RecognizerLimits& limits) {
+  RunMemory r;
+  load_weights(c, m.model, *m.file);
+  r.optimizer = carve_optimizer(c, m.model);
+  {
+    const Carver::Scope turn(c);
+    r.learning = carve_learning(c, m.model, learn, batch, keep);
+  }
+  const Carver::Scope turn(c);
+  r.recognizer = carve_recognizer(c, m.model, judge, limits);
+  return r;
+}
+
+std::string memory_table(const Carver& c) {
+  std::string text;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(Purpose::kCount); ++i)
+    if (const std::size_t bytes = c.bytes(static_cast<Purpose>(i)); bytes > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name_of(static_cast<Purpose>(i)), format_bytes(bytes));
+  return text;
+}
+
+std::string readme(const TrainOptions& o, const Data& data, const Json& result) {
+  double seconds = 0;
+  for (const Utterance& u : data.train) seconds += u.duration;
+  std::string text = fmt::format(
+      "---\nbase_model: {}\nlibrary_name: peft\n---\n# {} of Whisper\n\nMade by sori {}. Language {}, task {}.\n\n"
+      "| | |\n|---|---|\n| data | SHA-256 {} |\n| hours | {:.2f} |\n| steps | {} |\n",
+      o.model, o.method == "lora" ? "LoRA adapter" : "Full fine-tuning", SORI_VERSION, data.speech.language,
+      data.speech.task, data.hash, seconds / 3600, result.at("steps").get<std::int64_t>());
+  if (result.contains("eval"))
+    text += fmt::format("| CER on dev | {:.2f} % |\n", 100 * result.at("eval").at("cer").at("rate").get<double>());
+  return text;
+}
+
+class Run {
+ public:
+  Run(const TrainOptions& o, Log& log) : o_(o), log_(log), model_(open_model(o.model)), data_(open_data(o)) {}
+
+  Json go() {
+    agree();
+    choose_what_learns();
+    const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
+    const ExampleMaker maker(model_.tokenizer, example_options());
+    choose_utterances(maker);
+    const RunIdentity identity = identity_of(o_, data_, model_, compute);
+    const TrainPlan plan = plan_of(o_, data_.train.size());
+    open_output(o_);
+
+    const auto learn = make_cpu_backend(compute), judge = make_cpu_backend(compute);
+    const BatchLimits batch{plan.batch, maker.options().frames, longest_labels(data_.train, maker)};
+    const Keep keep = o_.gradient_checkpointing ? Keep::kInputs : Keep::kEverything;
+    const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
+    const RecognizerLimits limits = recognizer_limits(model_.model.config, 8, std::ssize(prompt), o_.max_new_tokens);
+    Carver count = Carver::counting();
+    carve_run(count, model_, *learn, *judge, batch, keep, limits);
+    planned_ = count.bytes();
+    log_.line(fmt::format("memory {}: {}", format_bytes(planned_), memory_table(count)));
+    Arena arena(planned_);
+    Carver carver(arena);
+    RunMemory memory = carve_run(carver, model_, *learn, *judge, batch, keep, limits);
+    set_zero(memory.optimizer);
+    start_adapters();
+    RunState state = resume(memory.optimizer, identity);
+    Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
+    Recognizer recognizer(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
+    const auto save = [&] {
+      save_checkpoint(o_.output_dir, model_.model, memory.optimizer, state, identity, plan.max_steps,
+                      trainer.epochs(state.samples), learnt_info());
+    };
+    log_.progress("step", state.step, plan.max_steps, "", /*always=*/true);
+    trainer.run([&](const StepReport& r) {
+      after_step(r, plan.max_steps);
+      const bool last = r.step == plan.max_steps;
+      if (!data_.dev.empty() && (last || (o_.eval_steps > 0 && r.step % o_.eval_steps == 0)))
+        evaluate(recognizer, state);
+      if (last || (o_.save_steps > 0 && r.step % o_.save_steps == 0)) save();
+      return true;
+    });
+    return finish(state, plan, trainer, identity);
+  }
+
+ private:
+  void agree() {
+    if (o_.method == "full" && !o_.init_adapter.empty())
+      throw Error{ErrorKind::kUsage, "an adapter cannot start full fine-tuning", "--init-adapter",
+                  "merge it into the model first (sori merge)"};
+    speech_ = agree_on_speech({{"data set", data_.speech}, {"model", speech_of(model_)}});
+    if (o_.init_adapter.empty()) return;
+    initial_ = open_adapter(o_.init_adapter);
+    speech_ = agree_on_speech({{"data set", data_.speech}, {"adapter", {initial_->language, initial_->task}}});
+  }
+
+  // A resumed run multiplies as it began: another machine, or a busy one, must not choose anew.
+  std::string asked_compute() const {
+    const Path from = o_.resume && o_.compute == "auto" ? newest_checkpoint(o_.output_dir) : Path();
+    if (from.empty()) return o_.compute;
+    const Path args = from / "training_args.json";
+    return json_get<std::string>(read_json(args), "compute", args.string());
+  }
+
+  void choose_what_learns() {
+    if (o_.method == "full") {
+      train_everything(model_.model);
+    } else {
+      lora_ = initial_ ? initial_->config : lora_of(o_);
+      lora_.dropout = o_.lora_dropout;
+      add_lora(model_.model, lora_);
+    }
+    struct Sum {
+      std::int64_t tensors = 0, numbers = 0;
+      std::uint64_t bytes = 0;
+      std::string text() const {
+        return fmt::format("{} tensors, {:.2f} M parameters, {}", tensors, static_cast<double>(numbers) / 1e6,
+                           format_bytes(bytes));
+      }
+    } learning, frozen;
+    for_each_parameter(model_.model, [&](const std::string& name, Parameter& p) {
+      Sum& sum = p.trainable ? learning : frozen;
+      ++sum.tensors, sum.numbers += p.size();
+      sum.bytes +=
+          p.trainable ? static_cast<std::uint64_t>(p.size()) * sizeof(float) : model_.file->get(name).bytes.size();
+    });
+    log_.line("trainable: " + learning.text() + " (f32)");
+    log_.line("frozen:    " + frozen.text() + " (as in the file)");
+  }
+
+  ExampleOptions example_options() const {
+    const WhisperConfig& c = model_.model.config;
+    return {speech_.language,           speech_.task,      c.mel_bins,
+            2 * c.max_source_positions, o_.loss_on_prompt, c.max_target_positions};
+  }
+
+  void choose_utterances(const ExampleMaker& maker) {
+    data_.dropped = drop_long_labels(data_.train, maker);
+    if (!data_.dropped.empty())
+      log_.line(fmt::format("left out {} utterances whose labels are over {} tokens: {}", data_.dropped.size(),
+                            maker.options().max_labels, fmt::join(data_.dropped, ", ")));
+    data_.train = evenly(data_.train, o_.max_train_samples);
+    if (data_.train.empty())
+      throw Error{ErrorKind::kInput, "has no utterance to learn from", o_.data, "see rejected.jsonl in that folder"};
+    double seconds = 0;
+    for (const Utterance& u : data_.train) seconds += u.duration;
+    log_.line(fmt::format("data: {} utterances, {:.2f} h; language {}, task {}", data_.train.size(), seconds / 3600,
+                          speech_.language, speech_.task));
+  }
+
+  void start_adapters() {
+    if (o_.method == "full") return;
+    init_lora(model_.model, static_cast<std::uint64_t>(o_.seed));
+    if (initial_) load_adapter(model_.model, *initial_->file);
+  }
+
+  RunState resume(OptimizerState& optimizer, const RunIdentity& identity) {
+    if (!o_.resume) return {};
+    const Path from = newest_checkpoint(o_.output_dir);
+    if (from.empty()) {
+      log_.line("no checkpoint yet: beginning anew");
+      return {};
+    }
+    RunState state = load_checkpoint(from, model_.model, optimizer, identity);
+    log_.line(fmt::format("resuming from {} at step {}", from.filename().string(), state.step));
+    return state;
+  }
+
+  LearntInfo learnt_info() {
+    LearntInfo info;
+    if (o_.method == "lora") info.lora = &lora_;
+    info.base_model = o_.model;
+    info.metadata = {
+        {"language", speech_.language}, {"task", speech_.task}, {"audio_context", "full"}, {"data_hash", data_.hash}};
+    info.write_side_files = [this](const Path& folder) {
+      write_side_files(model_.path, folder, model_.model.config, DType::kF32, Json::object(), Copied::kAll);
+      adjust_configs(folder, DType::kF32, {{"language", speech_.language}, {"task", speech_.task}});
+    };
+    return info;
+  }
+
+  void after_step(const StepReport& r, std::int64_t max_steps) {
+    seconds_.push_back(r.seconds);
+    waited_ += r.waited_seconds;
+    const std::string detail = fmt::format("loss {:.4f}  lr {:.2e}  {:.2f} s/step  peak {}", r.loss, r.learning_rate,
+                                           r.seconds, format_bytes(peak_resident_bytes()));
+    log_.progress("step", r.step, max_steps, detail, r.step % o_.logging_steps == 0);
+  }
+
+  void evaluate(Recognizer& recognizer, RunState& state) {
+    const EvalResult r = sori::evaluate(recognizer, data_.dev, [&](std::size_t done, std::size_t all) {
+      log_.progress("evaluate", static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
+    });
+    eval_ = to_json(r);
+    Json row = {{"step", state.step},
+                {"eval_cer", eval_.at("cer").at("rate")},
+                {"eval_wer", eval_.at("wer").at("rate")},
+                {"eval_samples", data_.dev.size()}};
+    log_.line(fmt::format("step {}: dev CER {:.2f} %", state.step, 100 * row.at("eval_cer").get<double>()));
+    state.log_history.push_back(std::move(row));
+  }
+
+  Json finish(const RunState& state, const TrainPlan& plan, const Trainer& trainer, const RunIdentity& identity) {
+    std::vector<double> sorted = seconds_;
+    std::sort(sorted.begin(), sorted.end());
+    Json result;
+    result["steps"] = state.step;
+    result["loss"] = state.log_history.empty() ? Json() : last_loss(state);
+    result["seconds_per_step"] = sorted.empty() ? 0 : sorted[sorted.size() / 2];
+    result["loader_wait_share"] = waited_ / std::max(1e-9, std::accumulate(sorted.begin(), sorted.end(), 0.0));
+    result["planned_bytes"] = planned_;
+    result["peak_resident_bytes"] = peak_resident_bytes();
+    result["compute"] = identity.compute;
+    result["dropped_utterances"] = data_.dropped;
+    if (!eval_.is_null()) result["eval"] = eval_;
+    const Path out = o_.output_dir;
+    write_learnt(out, model_.model, learnt_info());
+    write_file(out / "trainer_state.json", to_text(to_json(state, plan.max_steps, trainer.epochs(state.samples))));
+    Json run = {{"sori", SORI_VERSION},
+                {"identity", to_json(identity)},
+                {"model", o_.model},
+                {"data", o_.data},
+                {"result", result}};
+    write_file(out / "run.json", to_text(run));
+    write_file(out / "README.md", readme(o_, data_, result));
+    return result;
+  }
+
+  static Json last_loss(const RunState& state) {
+    for (auto row = state.log_history.rbegin(); row != state.log_history.rend(); ++row)
+      if (row->contains("loss")) return row->at("loss");
+    return nullptr;
+  }
+
+  TrainOptions o_;
+  Log& log_;
+  ModelFolder model_;
+  Data data_;
+  Speech speech_;
+  std::optional<AdapterFolder> initial_;
+  LoraConfig lora_;
+  std::size_t planned_ = 0;
+  std::vector<double> seconds_;
+  double waited_ = 0;
+  Json eval_;
+};
+
+}  // namespace
+
+int run_train(const Verb& verb, const std::vector<std::string>& words, Log& log) {
+  TrainOptions options;
+  std::string json_path;
+  if (!parse_verb(verb, words, options, json_path)) return 0;
+  const Json result = Run(options, log).go();
+  std::string text =
+      fmt::format("{} steps, loss {:.4f}, {:.2f} s a step, peak memory {}\n", result.at("steps").get<std::int64_t>(),
+                  result.at("loss").get<double>(), result.at("seconds_per_step").get<double>(),
+                  format_bytes(result.at("peak_resident_bytes").get<std::uint64_t>()));
+  if (result.contains("eval"))
+    text += fmt::format("CER on dev {:.2f} %\n", 100 * result.at("eval").at("cer").at("rate").get<double>());
+  text += fmt::format("{} in {}\n", options.method == "lora" ? "adapter" : "model", options.output_dir);
+  print_result(text);
+  write_json(json_path, result);
+  return 0;
+}
+
+}  // namespace sori

@@ -1,0 +1,77 @@
+#include "data/example.h"
+
+#include "audio/read.h"
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace sori {
+namespace {
+
+// Resamplers may give a few samples more than the duration says.
+constexpr std::size_t kSlack = 64;
+// A file whose duration differs by more is another file than the one that was prepared.
+constexpr double kSameSeconds = 0.01;
+
+}  // namespace
+
+ExampleMaker::ExampleMaker(const Tokenizer& tokenizer, ExampleOptions options)
+    : tokenizer_(tokenizer),
+      options_(std::move(options)),
+      prompt_(prompt_tokens(tokenizer, options_.language, options_.task)),
+      log_mel_(options_.mel_bins) {}
+
+Labels ExampleMaker::labels(const Utterance& u) const {
+  return make_labels(tokenizer_, prompt_, u.text, options_.loss_on_prompt);
+}
+
+bool ExampleMaker::labels_fit(const Utterance& u) const { return std::ssize(labels(u).input) <= options_.max_labels; }
+
+void ExampleMaker::make(const Utterance& u, Example& out) const try {
+  out.id = u.id;
+  out.frames = options_.frames;
+  out.mel_bins = options_.mel_bins;
+  out.mel.resize(static_cast<std::size_t>(out.frames * out.mel_bins));
+  Labels made = labels(u);
+  if (std::ssize(made.input) > options_.max_labels)
+    throw Error{ErrorKind::kInput,
+                fmt::format("has {} tokens, the decoder takes {}", made.input.size(), options_.max_labels), u.audio,
+                "remove it from the data set"};
+  out.input = std::move(made.input);
+  out.target = std::move(made.target);
+  read_mel(u, out);
+} catch (const Error& e) {
+  throw Error{e.kind(), e.what(), "utterance " + u.id, ""};
+}
+
+void ExampleMaker::read_mel(const Utterance& u, Example& out) const {
+  const auto window = static_cast<std::size_t>(options_.frames) * kHop;
+  Audio audio = read_audio(
+      u.audio, {.start = u.offset, .end = u.cut ? u.offset + u.duration : -1, .max_seconds = u.duration + 1});
+  if (std::abs(audio.seconds - u.duration) > kSameSeconds)
+    throw Error{ErrorKind::kInput,
+                fmt::format("lasts {:.2f} s, but lasted {:.2f} s when it was prepared", audio.seconds, u.duration),
+                u.audio, "run sori prepare again"};
+  if (audio.samples.size() > window + kSlack)
+    throw Error{ErrorKind::kInput, fmt::format("lasts {:.2f} s, longer than the window", audio.seconds), u.audio,
+                "cut it into shorter pieces"};
+  out.seconds = audio.seconds;
+  const std::span<const float> samples(audio.samples.data(), std::min(audio.samples.size(), window));
+  log_mel_.compute(samples, Mat(out.mel.data(), out.frames, out.mel_bins));
+}
+
+std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker) {
+  std::vector<char> fits(utterances.size());
+  parallel_for(std::ssize(utterances), [&](std::int64_t i) { fits[i] = maker.labels_fit(utterances[i]); });
+  std::vector<std::string> dropped;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < utterances.size(); ++i) {
+    if (!fits[i])
+      dropped.push_back(utterances[i].id);
+    else if (kept++ != i)
+      utterances[kept - 1] = std::move(utterances[i]);
+  }
+  utterances.resize(kept);
+  return dropped;
+}
+
+}  // namespace sori

@@ -1,0 +1,61 @@
+// One utterance as the model takes it: features and labels.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "audio/log_mel.h"
+#include "data/dataset.h"
+#include "tensor/mat.h"
+#include "text/prompt.h"
+
+namespace sori {
+
+struct Example {
+  std::uint64_t sample = 0;   // number of this draw in the run: keys dropout
+  std::size_t utterance = 0;  // index into the split
+  std::string id;
+  double seconds = 0;       // of sound
+  std::int64_t frames = 0;  // rows of mel: 100 a second, the window's silence included
+  int mel_bins = 0;
+  std::vector<float> mel;          // [frames, mel_bins]
+  std::vector<int> input, target;  // [T] each, as in text/prompt.h
+
+  ConstMat features() const { return ConstMat(mel.data(), frames, mel_bins); }
+};
+
+struct ExampleOptions {
+  std::string language = "ko", task = "transcribe";
+  int mel_bins = 80;
+  std::int64_t frames = kWindowFrames;  // of each window
+  bool loss_on_prompt = false;
+  int max_labels = 448;  // positions of the decoder
+};
+
+// Reads sound and makes features and labels. Many threads may use one maker; the tokenizer must outlive it.
+class ExampleMaker {
+ public:
+  ExampleMaker(const Tokenizer& tokenizer, ExampleOptions options);
+
+  const ExampleOptions& options() const { return options_; }
+  Labels labels(const Utterance& u) const;
+  bool labels_fit(const Utterance& u) const;
+
+  // Fills an example, using its buffers again. Error names the utterance and its file: unreadable sound, a file that is
+  // not the one that was prepared, sound longer than the window, labels longer than the decoder.
+  void make(const Utterance& u, Example& out) const;
+
+ private:
+  void read_mel(const Utterance& u, Example& out) const;
+
+  const Tokenizer& tokenizer_;
+  ExampleOptions options_;
+  std::vector<int> prompt_;
+  LogMel log_mel_;
+};
+
+// Removes the utterances whose labels do not fit into the decoder and returns their ids, in order.
+std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker);
+
+}  // namespace sori

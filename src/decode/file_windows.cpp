@@ -1,0 +1,49 @@
+#include "decode/file_windows.h"
+
+namespace sori {
+namespace {
+
+constexpr double kBlockWindows = 16;  // windows read at a time
+constexpr double kLookAhead = 1;      // seconds behind a window that decide where it is cut
+
+double seconds_of(std::size_t samples) { return static_cast<double>(samples) / kSampleRate; }
+
+}  // namespace
+
+FileWindows::FileWindows(Path path, double window_seconds, double start, double end)
+    : path_(std::move(path)),
+      window_seconds_(window_seconds),
+      first_(start),
+      last_(end < 0 ? audio_seconds(path_) : end),
+      to_the_end_(end < 0),
+      begin_(start),
+      end_(start) {
+  read_block(start);
+}
+
+void FileWindows::read_block(double from) {
+  const double to = from + kBlockWindows * window_seconds_;
+  last_block_ = to + window_seconds_ >= last_;
+  AudioLimits limits;
+  limits.start = from;
+  limits.end = !last_block_ ? to : to_the_end_ ? -1 : last_;
+  block_ = read_audio(path_, limits).samples;
+  windows_ = cut_windows(block_, window_seconds_);
+  block_begin_ = from;
+  next_ = 0;
+}
+
+bool FileWindows::next(std::vector<float>& samples) {
+  // Where a window ends depends on what follows, so a window near the end of a block starts the next one.
+  if (!last_block_ && seconds_of(block_.size() - windows_[next_].begin) < window_seconds_ + kLookAhead)
+    read_block(block_begin_ + seconds_of(windows_[next_].begin));
+  if (next_ == windows_.size()) return false;
+  const Window w = windows_[next_++];
+  samples.assign(block_.begin() + static_cast<std::ptrdiff_t>(w.begin),
+                 block_.begin() + static_cast<std::ptrdiff_t>(w.end));
+  begin_ = block_begin_ + seconds_of(w.begin);
+  end_ = block_begin_ + seconds_of(w.end);
+  return true;
+}
+
+}  // namespace sori

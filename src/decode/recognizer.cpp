@@ -1,0 +1,236 @@
+#include "decode/recognizer.h"
+
+#include <chrono>
+
+#include "base/threads.h"
+#include "decode/greedy.h"
+#include "text/prompt.h"
+
+namespace sori {
+namespace {
+
+Limits backend_limits(const WhisperConfig& c, const RecognizerLimits& r) {
+  const CacheLimits cache = r.cache();
+  Limits l;
+  l.rows = std::max({round_rows(r.frames), round_rows(cache.states), step_rows(r.batch * r.prompt)});
+  l.width = std::max<std::int64_t>({c.encoder_ffn, c.decoder_ffn, 3 * c.d_model, 3 * c.mel_bins});
+  l.query_rows = std::max(cache.states, r.prompt);
+  l.key_rows = std::max(cache.states, cache.tokens);
+  l.heads = std::max(c.encoder_heads, c.decoder_heads);
+  l.head_width = std::max(c.d_model / c.encoder_heads, c.d_model / c.decoder_heads);
+  return l;  // no losses: cross_entropy is not called
+}
+
+std::string trimmed(const std::string& text) {
+  const auto first = text.find_first_not_of(' ');
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
+void require_known(int id, int vocab_size) {
+  if (id < 0 || id >= vocab_size)
+    throw Error{ErrorKind::kInput, fmt::format("token {} of the prompt is none of the model's {}", id, vocab_size),
+                "tokenizer.json", "use the tokenizer.json that belongs to the model"};
+}
+
+class Stopwatch {  // adds the seconds of its life to a sum
+ public:
+  explicit Stopwatch(double& sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
+  ~Stopwatch() { sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
+
+RecognizerLimits recognizer_limits(const WhisperConfig& config, std::int64_t batch, std::int64_t prompt_tokens,
+                                   std::int64_t max_new_tokens) {
+  require(batch >= 1 && max_new_tokens >= 1, "at least one window at a time and one token of each");
+  require(prompt_tokens >= 1 && prompt_tokens < config.max_target_positions, "the prompt leaves room for text");
+  return {batch, 2 * static_cast<std::int64_t>(config.max_source_positions), prompt_tokens,
+          std::min(max_new_tokens, config.max_target_positions - prompt_tokens)};
+}
+
+RecognizerMemory carve_recognizer(Carver& c, Whisper& model, Backend& backend, const RecognizerLimits& limits) {
+  const WhisperConfig& config = model.config;
+  const std::int64_t frame_rows = round_rows(limits.frames);
+  const SideLimits audio{backend.compute(), round_rows(limits.cache().states), config.d_model, config.encoder_ffn,
+                         config.encoder_heads};
+  RecognizerMemory m;
+  m.limits = limits;
+  {
+    const Carver::In scratch(c, Purpose::kScratch);
+    backend.carve_scratch(c, backend_limits(config, limits));
+    m.mel = c.mat(DType::kF32, limits.batch * frame_rows, config.mel_bins);
+  }
+  m.cache = carve_cache(c, model, backend.compute(), limits.cache());
+  const Carver::In activations(c, Purpose::kActivations);
+  m.step = carve_step(c, model, backend.compute(), {limits.batch, limits.batch * limits.prompt}, limits.cache());
+  m.encoder = carve_encoder_saved(c, model.encoder, audio, frame_rows, Keep::kNothing);
+  return m;
+}
+
+// One call of recognise(): who holds which slot, and which windows wait.
+class Recognizer::Run {
+ public:
+  Run(Recognizer& r, const Source& source, const Sink& sink, const OnToken& on_token)
+      : r_(r),
+        limits_(r.limits()),
+        source_(source),
+        sink_(sink),
+        on_token_(on_token),
+        ready_(static_cast<std::size_t>(limits_.batch)) {
+    for (std::int64_t slot = limits_.batch; slot-- > 0;) free_.push_back(slot);
+  }
+
+  void go() {
+    for (;;) {
+      while (!free_.empty() && window_is_ready()) start();
+      if (alive_.empty()) return;
+      step();
+    }
+  }
+
+ private:
+  struct Utterance {
+    std::size_t window = 0;
+    std::int64_t slot = 0, before = 0;  // before: tokens in the cache
+    std::vector<int> next;              // tokens to be fed
+    Decoded decoded;
+  };
+
+  Mat mel_of(std::size_t place) const {
+    const std::int64_t rows = r_.window_.frames.total;
+    return r_.memory_.mel.row_range(static_cast<std::int64_t>(place) * rows, rows);
+  }
+
+  // Pulls as many windows as there are places for, when none is left, and computes their log-mel on all cores.
+  bool window_is_ready() {
+    if (started_ < pulled_) return true;
+    const Stopwatch watch(r_.work_.mel_seconds);
+    std::size_t n = 0;
+    while (n < ready_.size() && !exhausted_) {
+      ready_[n].clear();
+      if (!source_(ready_[n])) {
+        exhausted_ = true;
+        break;
+      }
+      require(!ready_[n].empty() && std::ssize(ready_[n]) <= limits_.frames * kHop, "a window has sound and fits");
+      ++n;
+    }
+    parallel_for(static_cast<std::int64_t>(n), [&](std::int64_t i) {
+      const auto place = static_cast<std::size_t>(i);
+      r_.log_mel_.compute(ready_[place], mel_of(place).row_range(0, limits_.frames));
+    });
+    first_ = pulled_;
+    pulled_ += n;
+    return n > 0;
+  }
+
+  // Encodes the next window into a free slot.
+  void start() {
+    const Stopwatch watch(r_.work_.encoder_seconds);
+    RecognizerMemory& m = r_.memory_;
+    const Pass pass{r_.backend_};
+    encoder_forward(pass, r_.model_.encoder, r_.window_, mel_of(started_ - first_), m.encoder, {});
+    fill_cross_cache(pass, r_.model_.decoder, m.encoder.norm.y.top(r_.window_.audio.total), free_.back(), m.cache,
+                     m.step);
+    Utterance u;
+    u.window = started_++;
+    u.slot = free_.back();
+    u.next = r_.prompt_;
+    u.decoded.ids.reserve(static_cast<std::size_t>(limits_.new_tokens));
+    free_.pop_back();
+    alive_.push_back(std::move(u));
+    ++r_.work_.windows;
+  }
+
+  // One more token for everyone.
+  void step() {
+    const Stopwatch watch(r_.work_.decoder_seconds);
+    items_.clear();
+    for (const Utterance& u : alive_) items_.push_back({u.slot, limits_.cache().states, u.before, u.next});
+    const Mat logits = decoder_step({r_.backend_}, r_.model_.decoder, items_, r_.memory_.cache, r_.memory_.step);
+    ++r_.work_.steps;
+    r_.work_.rows += std::ssize(r_.memory_.step.tokens);
+    choices_.resize(alive_.size());
+    parallel_for(std::ssize(alive_), [&](std::int64_t i) {
+      const auto u = static_cast<std::size_t>(i);
+      choices_[u] = choose({logits.row<float>(i), static_cast<std::size_t>(logits.cols)}, r_.rules_,
+                           alive_[u].decoded.ids.empty());
+    });
+    for (std::size_t i = 0; i < alive_.size(); ++i) accept(alive_[i], choices_[i]);
+    std::erase_if(alive_, [](const Utterance& u) { return u.next.empty(); });
+  }
+
+  void accept(Utterance& u, const Choice& choice) {
+    Decoded& d = u.decoded;
+    u.before += std::ssize(u.next);
+    u.next.clear();
+    d.smallest_margin = std::min(d.smallest_margin, choice.margin);
+    ++r_.work_.tokens;
+    d.ended = choice.id == r_.end_of_text_;
+    if (!d.ended) {
+      d.ids.push_back(choice.id);
+      if (on_token_) on_token_(u.window, choice.id);
+      if (std::ssize(d.ids) < limits_.new_tokens) return u.next.push_back(choice.id);
+    }
+    d.text = trimmed(r_.tokenizer_.decode(d.ids));
+    free_.push_back(u.slot);
+    sink_(u.window, std::move(d));
+  }
+
+  Recognizer& r_;
+  const RecognizerLimits& limits_;
+  const Source& source_;
+  const Sink& sink_;
+  const OnToken& on_token_;
+  std::vector<Utterance> alive_;
+  std::vector<std::int64_t> free_;                    // slots
+  std::vector<std::vector<float>> ready_;             // samples of the windows whose log-mel is in memory
+  std::size_t first_ = 0, started_ = 0, pulled_ = 0;  // windows: the first of those in memory, and how far we are
+  bool exhausted_ = false;
+  std::vector<StepItem> items_;
+  std::vector<Choice> choices_;
+};
+
+Recognizer::Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokenizer, std::vector<int> prompt,
+                       DecodeRules rules, RecognizerMemory memory)
+    : model_(model),
+      backend_(backend),
+      tokenizer_(tokenizer),
+      prompt_(std::move(prompt)),
+      rules_(std::move(rules)),
+      memory_(std::move(memory)),
+      end_of_text_(special_tokens(tokenizer).end_of_text),
+      log_mel_(model.config.mel_bins) {
+  require(std::ssize(prompt_) == memory_.limits.prompt, "the prompt is the one that was planned");
+  for (const int id : prompt_) require_known(id, model.config.vocab_size);
+  require_known(end_of_text_, model.config.vocab_size);
+  BatchItem window;
+  window.frames = memory_.limits.frames;
+  window_.assign({&window, 1});
+}
+
+void Recognizer::recognise(const Source& source, const Sink& sink, const OnToken& on_token) {
+  Run(*this, source, sink, on_token).go();
+}
+
+std::vector<Decoded> Recognizer::recognise(std::span<const std::span<const float>> windows) {
+  std::vector<Decoded> all(windows.size());
+  std::size_t next = 0;
+  recognise(
+      [&](std::vector<float>& samples) {
+        if (next == windows.size()) return false;
+        samples.assign(windows[next].begin(), windows[next].end());
+        ++next;
+        return true;
+      },
+      [&](std::size_t window, Decoded d) { all[window] = std::move(d); });
+  return all;
+}
+
+}  // namespace sori

@@ -1,0 +1,20 @@
+// Which tokens may never be chosen: the suppress lists of generation_config.json, as transformers' generate() obeys
+// them.
+#pragma once
+
+#include <vector>
+
+#include "base/file.h"
+
+namespace sori {
+
+struct DecodeRules {
+  std::vector<int> suppress;        // never
+  std::vector<int> begin_suppress;  // not as the first token after the prompt
+};
+
+// Without the file or its keys there are no rules. Timestamps follow no rule of their own: after <|notimestamps|> the
+// reference suppresses nothing but these lists. Error kInput for ids outside of the vocabulary.
+DecodeRules read_rules(const Path& model_folder, int vocab_size);
+
+}  // namespace sori

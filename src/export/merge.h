@@ -1,0 +1,29 @@
+// sori merge: folds a LoRA adapter into its base model, W + (alpha / r) B A, so that any program can use the result.
+#pragma once
+
+#include "export/model_writer.h"
+#include "export/side_files.h"
+
+namespace sori {
+
+struct MergeOptions {
+  std::optional<DType> type;  // f32, f16 or bf16 for every tensor; nothing: the types of the base model
+  bool overwrite = false;     // replace a target that is not empty
+  ByteProgress progress;
+  std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard;
+};
+
+struct MergeReport {
+  int merged = 0;  // layers that the adapter changed
+  DType type = DType::kF32;
+  std::uint64_t bytes = 0;
+  SideFiles files;
+};
+
+// `model` is a folder in the Hugging Face layout, `adapter` one in PEFT's (adapter_config.json,
+// adapter_model.safetensors). Products and sums are f32, rounded once. Every tensor of the adapter must belong to a
+// linear layer of the model, or Error kInput. The language and task that the adapter's metadata states go into
+// generation_config.json.
+MergeReport merge_adapter(const Path& model, const Path& adapter, const Path& target, const MergeOptions& options = {});
+
+}  // namespace sori

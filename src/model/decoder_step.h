@@ -1,0 +1,74 @@
+// Decoding a few tokens at a time: the decoder runs over new tokens only; keys and values of earlier tokens and of the
+// audio are kept in a cache. The same operations and layers as decoder_forward, so the logits are the same up to
+// rounding.
+#pragma once
+
+#include "model/decoder.h"
+
+namespace sori {
+
+// The cache is divided into slots, one for each utterance that is being decoded.
+struct CacheLimits {
+  std::int64_t slots = 1;
+  std::int64_t tokens = 448;   // of a slot: prompt and text
+  std::int64_t states = 1500;  // of a slot: audio states S
+};
+
+struct KvCache {
+  struct Layer {
+    Mat self_k, self_v;    // [slots * tokens, C] compute
+    Mat cross_k, cross_v;  // [slots * states rounded to 64, C] compute
+  };
+  std::vector<Layer> layers;
+  CacheLimits limits;
+
+  std::int64_t token_row(std::int64_t slot, std::int64_t token) const { return slot * limits.tokens + token; }
+  std::int64_t state_row(std::int64_t slot) const { return slot * round_rows(limits.states); }
+};
+
+// New tokens of one utterance.
+struct StepItem {
+  std::int64_t slot = 0;
+  std::int64_t states = 0;        // S of its audio
+  std::int64_t before = 0;        // tokens of it that are in the cache already
+  std::span<const int> tokens{};  // the prompt, or the token chosen last
+};
+
+// The rows of one step and the activations of one layer, shared by all layers; linear layers share one adapter's h.
+struct StepMemory {
+  std::vector<int> tokens, places;         // [N]; dead rows: -1
+  Rows names;                              // empty: only dropout asks, and decoding drops nothing
+  std::vector<std::int64_t> cache_rows;    // [new tokens] where keys and values go
+  std::vector<std::int64_t> last;          // [items] row of an item's last token
+  std::vector<AttentionSpan> self, cross;  // [items]
+  Mat x[2];                                // [N, C] compute: layers take turns
+  NormSaved norm;
+  Mat q, k, v, attended;        // [N, C] compute
+  Mat lse;                      // [N, H] f32
+  Mat after_self, after_cross;  // [N, C] f32: the residual stream
+  MlpSaved mlp;
+  LinearSaved adapter;  // [max(N, S), R]
+  Mat result;           // [items, C] compute: what predicts an item's next token
+  Mat logits;           // [items, V] f32
+};
+
+struct StepLimits {
+  std::int64_t items = 1, tokens = 4;  // of a step, and of all its items together
+};
+
+// Row counts of decoding: 1, 2, 4, ... 64, then multiples of 64. Dead rows waste time, but primitives are kept by
+// shape.
+std::int64_t step_rows(std::int64_t rows);
+
+KvCache carve_cache(Carver& c, const Whisper& model, DType compute, const CacheLimits& limits);
+StepMemory carve_step(Carver& c, Whisper& model, DType compute, const StepLimits& step, const CacheLimits& cache);
+
+// Keys and values of the audio of one utterance: states [S rounded to 64, C] compute.
+void fill_cross_cache(const Pass& p, const Decoder& d, ConstMat states, std::int64_t slot, KvCache& cache,
+                      StepMemory& m);
+
+// Row i of what is returned, [items rounded, V] f32 in m.logits, predicts the token after the last one of items[i]. The
+// new tokens' keys and values are in the cache afterwards.
+Mat decoder_step(const Pass& p, const Decoder& d, std::span<const StepItem> items, KvCache& cache, StepMemory& m);
+
+}  // namespace sori

@@ -1,0 +1,87 @@
+#include "model/learn.h"
+
+namespace sori {
+namespace {
+
+Limits backend_limits(const WhisperConfig& c, const BatchLimits& b) {
+  Limits l;
+  l.rows = std::max({b.frame_rows(), b.audio_rows(), b.text_rows()});
+  l.width = std::max<std::int64_t>({c.encoder_ffn, c.decoder_ffn, 3 * c.d_model, 3 * c.mel_bins});
+  l.query_rows = l.key_rows = std::max((b.frames + 1) / 2, b.tokens);
+  l.heads = std::max(c.encoder_heads, c.decoder_heads);
+  l.head_width = std::max(c.d_model / c.encoder_heads, c.d_model / c.decoder_heads);
+  l.target_rows = b.text_rows();
+  l.vocabulary = c.vocab_size;
+  return l;
+}
+
+void forward(const Pass& p, Whisper& model, const Batch& b, LearnMemory& m) {
+  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
+  decoder_forward(p, model.decoder, b, m.encoder.norm.y.top(b.audio.total), m.decoder, m.scratch);
+}
+
+// In the order of rows, so that it does not depend on threads.
+double sum(std::span<const float> losses) {
+  double total = 0;
+  for (const float x : losses) total += x;
+  return total;
+}
+
+}  // namespace
+
+LearnMemory carve_learning(Carver& c, Whisper& model, Backend& backend, const BatchLimits& limits, Keep keep) {
+  const WhisperConfig& config = model.config;
+  const DType compute = backend.compute();
+  const SideLimits audio{compute, limits.audio_rows(), config.d_model, config.encoder_ffn, config.encoder_heads};
+  const SideLimits text{compute, limits.text_rows(), config.d_model, config.decoder_ffn, config.decoder_heads};
+  const SideLimits larger{compute, std::max(audio.rows, text.rows), config.d_model, std::max(audio.ffn, text.ffn),
+                          std::max(audio.heads, text.heads)};
+  const bool backward = keep != Keep::kNothing;
+  const bool encoder_learns = lowest_learning(model.encoder) <= config.encoder_layers;
+  LearnMemory m;
+  {
+    const Carver::In scratch(c, Purpose::kScratch);
+    backend.carve_scratch(c, backend_limits(config, limits));
+    m.mel = c.mat(DType::kF32, limits.frame_rows(), config.mel_bins);
+    m.scratch = carve_scratch(c, larger, adapter_limits(model), backward);
+    m.losses = c.array<float>(static_cast<std::size_t>(text.rows));
+    if (backward) {
+      m.convolutions = carve_conv_scratch(c, model.encoder, audio, limits.frame_rows());
+      if (encoder_learns) m.dstates = c.mat(DType::kF32, audio.rows, audio.width);
+      m.dx = c.mat(DType::kF32, larger.rows, larger.width);
+      m.dy = c.mat(DType::kF32, text.rows, text.width);
+    }
+  }
+  const Carver::In activations(c, Purpose::kActivations);
+  m.decoder = carve_decoder_saved(c, model.decoder, text, audio.rows, keep);
+  m.encoder = carve_encoder_saved(c, model.encoder, audio, limits.frame_rows(),
+                                  backward && !encoder_learns ? Keep::kNothing : keep);
+  return m;
+}
+
+double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
+  const std::int64_t audio = b.audio.total, text = b.text.total;
+  const auto losses = m.losses.first(static_cast<std::size_t>(text));
+  forward(p, model, b, m);
+  Parameter& tied = model.decoder.embed_tokens.weight;
+  p.backend.cross_entropy(m.decoder.norm.y.top(text), tied.weight, b.targets, loss.scale, loss.label_smoothing, losses,
+                          m.dy.top(text), tied.gradient);
+  const Mat dstates = m.dstates.top(audio);
+  if (!dstates.empty()) set_zero(dstates);
+  decoder_backward(p, model.decoder, b, m.encoder.norm.y.top(audio), m.decoder, m.scratch, m.dy.top(text),
+                   m.dx.top(text), dstates);
+  if (!dstates.empty())
+    encoder_backward(p, model.encoder, b, m.encoder, m.scratch, m.convolutions, dstates, m.dx.top(audio));
+  return sum(losses);
+}
+
+double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
+  const std::int64_t text = b.text.total;
+  const auto losses = m.losses.first(static_cast<std::size_t>(text));
+  forward(p, model, b, m);
+  p.backend.cross_entropy(m.decoder.norm.y.top(text), model.decoder.embed_tokens.weight.weight, b.targets, 1,
+                          loss.label_smoothing, losses, {}, {});
+  return sum(losses);
+}
+
+}  // namespace sori

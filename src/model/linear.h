@@ -1,0 +1,45 @@
+// A linear layer with its adapter: y = x w^T + bias + scale (dropout(x) a^T) b^T, and its gradient.
+#pragma once
+
+#include "model/batch.h"
+#include "model/layers.h"
+
+namespace sori {
+
+// What every layer of one forward or backward needs.
+struct Pass {
+  Backend& backend;
+  bool training = false;             // dropout is on
+  std::uint64_t seed = 0, step = 0;  // of dropout
+};
+
+struct LinearSaved {
+  Mat h;  // [N, R] compute: dropout(x) a^T; only with an adapter
+};
+
+// Memory that any linear layer may use while it runs, forward or backward; all of N rows.
+struct LinearScratch {
+  Mat dropped;    // [N, in] compute: x after dropout; only if some adapter drops
+  Mat ddropped;   // [N, in] f32
+  Mat dh;         // [N, R] f32; only with adapters
+  Mat dh_scaled;  // [N, R] compute
+};
+
+// Largest adapter rank, and largest input width of a linear layer with dropout; 0 without.
+struct AdapterLimits {
+  std::int64_t rank = 0, dropout_width = 0;
+};
+
+LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows);
+LinearScratch carve_linear_scratch(Carver& c, const AdapterLimits& limits, DType compute, std::int64_t rows,
+                                   bool backward);
+
+// x [N, in] compute -> y [N, out], with an epilogue (its bias and low rank are filled in here).
+void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
+                    const LinearScratch& t, Mat y);
+// dy [N, out] compute -> dx [N, in] f32, = or += (add); dx empty: nothing below needs it. Adds the parameters'
+// gradients.
+void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, ConstMat dy,
+                     const LinearScratch& t, bool add, Mat dx);
+
+}  // namespace sori

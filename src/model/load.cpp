@@ -1,0 +1,89 @@
+#include "model/load.h"
+
+#include "formats/values.h"
+#include "model/lora.h"
+
+namespace sori {
+namespace {
+
+bool is_adapter(const std::string& name) { return name.find(".lora_") != std::string::npos; }
+
+const TensorView& find(const TensorFile& file, const std::string& name, const Parameter& p, const char* remedy) {
+  const TensorView& t = file.get(name);
+  if (t.shape != p.shape)
+    throw Error{ErrorKind::kInput,
+                fmt::format("tensor has shape {}, the model needs {}", to_text(t.shape), to_text(p.shape)),
+                file.where() + ": " + name, remedy};
+  if (!is_float(t.type))
+    throw Error{ErrorKind::kInput, fmt::format("tensor has type {}, not f32, f16 or bf16", name_of(t.type)),
+                file.where() + ": " + name, remedy};
+  return t;
+}
+
+void refuse_not_finite(const TensorFile& file, const std::string& name, const TensorView& t) {
+  if (!all_finite(t.type, t.bytes))
+    throw Error{ErrorKind::kNumeric, "tensor holds NaN or infinity", file.where() + ": " + name,
+                "the file is damaged or the training that wrote it failed; use another one"};
+}
+
+bool aligned(const TensorView& t) { return reinterpret_cast<std::uintptr_t>(t.bytes.data()) % size_of(t.type) == 0; }
+
+BaseWeight view(const TensorView& t, std::int64_t rows, std::int64_t cols) {
+  return as_weight(ConstMat(t.bytes.data(), t.type, rows, cols));
+}
+
+// Trainable numbers and vectors are f32 of our own.
+void load_own(Carver& c, Parameter& p, const TensorView* t) {
+  const Mat value = c.mat(DType::kF32, p.rows(), p.cols());
+  if (!c.counts_only() && t) read_floats(*t, 0, {value.row<float>(0), static_cast<std::size_t>(value.size())});
+  p.weight = as_weight(value);
+  if (!p.trainable) return;
+  p.value = value;
+  const Carver::In gradients(c, Purpose::kGradients);
+  p.gradient = c.mat(DType::kF32, p.rows(), p.cols());
+}
+
+void load_frozen(Carver& c, Parameter& p, const TensorView& t) {
+  p.weight = view(t, p.rows(), p.cols());
+  if (aligned(t)) return;
+  const Mat copy = c.mat(t.type, p.rows(), p.cols());
+  if (c.counts_only()) return;
+  std::memcpy(copy.data, t.bytes.data(), t.bytes.size());
+  p.weight = as_weight(copy);
+}
+
+}  // namespace
+
+void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
+  const Carver::In weights(c, Purpose::kWeights);
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (is_adapter(name)) return load_own(c, p, nullptr);
+    const TensorView& t = find(file, name, p, "the model folder is damaged; run 'sori import' again");
+    if (!c.counts_only()) refuse_not_finite(file, name, t);
+    if (p.trainable || p.shape.size() == 1)
+      load_own(c, p, &t);
+    else
+      load_frozen(c, p, t);
+  });
+}
+
+void load_adapter(Whisper& model, const TensorFile& adapter) {
+  std::size_t found = 0;
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (!is_adapter(name)) return;
+    const TensorView& t = find(adapter, peft_name(name), p, "this adapter belongs to another model or configuration");
+    refuse_not_finite(adapter, name, t);
+    read_floats(t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
+    ++found;
+  });
+  for (const TensorView& t : adapter.tensors())
+    if (found != adapter.tensors().size() && t.name.find(".lora_") == std::string::npos)
+      throw Error{ErrorKind::kInput, "holds a tensor that is no LoRA matrix", adapter.where() + ": " + t.name,
+                  "only plain LoRA adapters can be used"};
+  if (found != adapter.tensors().size())
+    throw Error{ErrorKind::kInput,
+                fmt::format("holds {} tensors, its configuration asks for {}", adapter.tensors().size(), found),
+                adapter.where(), "adapter_config.json and adapter_model.safetensors do not belong together"};
+}
+
+}  // namespace sori

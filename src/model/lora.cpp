@@ -1,0 +1,76 @@
+#include "model/lora.h"
+
+#include <cmath>
+
+#include "base/options.h"
+#include "base/rng.h"
+
+namespace sori {
+namespace {
+
+bool matches(const std::string& name, const std::string& target) {
+  return target == "all-linear" || name == target || name.ends_with("." + target);
+}
+
+bool in_scope(const std::string& name, const std::string& scope) {
+  return scope == "both" || name.starts_with("model." + scope + ".");
+}
+
+}  // namespace
+
+void add_lora(Whisper& model, const LoraConfig& config) {
+  std::vector<bool> used(config.target_modules.size());
+  std::vector<std::string> last_parts;
+  std::uint64_t module = 0;
+  for_each_linear(model, [&](const std::string& name, Linear& l) {
+    ++module;
+    last_parts.push_back(name.substr(name.rfind('.') + 1));
+    bool chosen = false;
+    for (std::size_t i = 0; i < used.size(); ++i)
+      if (matches(name, config.target_modules[i])) used[i] = chosen = true;
+    if (!chosen || !in_scope(name, config.target_scope)) return;
+    Lora lora;
+    lora.a.shape = {config.rank, l.weight.cols()};
+    lora.b.shape = {l.weight.rows(), config.rank};
+    lora.a.trainable = lora.b.trainable = true;
+    lora.scale = static_cast<float>(config.alpha / config.rank);
+    lora.dropout = config.dropout;
+    lora.module = module;
+    l.lora = std::move(lora);
+  });
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    if (used[i]) continue;
+    const std::string near = nearest_name(config.target_modules[i], last_parts);
+    throw Error{ErrorKind::kUsage, fmt::format("no linear layer is called \"{}\"", config.target_modules[i]),
+                "--target-modules",
+                near.empty() ? "use q_proj, k_proj, v_proj, out_proj, fc1, fc2, a full name, or all-linear"
+                             : fmt::format("did you mean {}?", near)};
+  }
+  require(adapter_limits(model).rank > 0, "some layer got an adapter");
+}
+
+void init_lora(Whisper& model, std::uint64_t seed) {
+  for_each_linear(model, [&](const std::string&, Linear& l) {
+    if (!l.lora) return;
+    const Parameter& a = l.lora->a;
+    const Rng rng(seed, Draw::kInit, 0, l.lora->module);
+    const double bound = 1 / std::sqrt(static_cast<double>(a.cols()));
+    for (std::int64_t i = 0; i < a.size(); ++i)
+      a.value.row<float>(0)[i] = static_cast<float>((2 * rng.uniform(static_cast<std::uint64_t>(i)) - 1) * bound);
+    std::fill_n(l.lora->b.value.row<float>(0), l.lora->b.size(), 0.0f);
+  });
+}
+
+std::string peft_name(const std::string& name) { return "base_model.model." + name; }
+
+AdapterLimits adapter_limits(Whisper& model) {
+  AdapterLimits limits;
+  for_each_linear(model, [&](const std::string&, Linear& l) {
+    if (!l.lora) return;
+    limits.rank = std::max(limits.rank, l.lora->a.rows());
+    if (l.lora->dropout > 0) limits.dropout_width = std::max(limits.dropout_width, l.lora->a.cols());
+  });
+  return limits;
+}
+
+}  // namespace sori

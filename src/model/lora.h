@@ -1,0 +1,30 @@
+// Which linear layers get an adapter, and how it starts. Names and rules are PEFT's (LoraConfig).
+#pragma once
+
+#include "model/linear.h"
+#include "model/whisper.h"
+
+namespace sori {
+
+struct LoraConfig {
+  int rank = 32;
+  double alpha = 64, dropout = 0;
+  // As in PEFT: a suffix ("q_proj") or a full name ("model.encoder.layers.0.fc1"); "all-linear": every linear layer.
+  std::vector<std::string> target_modules{"q_proj", "v_proj"};
+  std::string target_scope = "both";  // encoder, decoder or both
+};
+
+// Gives the chosen layers an adapter (shapes only). Error kUsage when a target names no layer.
+void add_lora(Whisper& model, const LoraConfig& config);
+
+// a: uniform in +-1/sqrt(in) (PEFT's default, kaiming with a = sqrt 5); b: zero, so the tuned model starts as the base
+// model.
+void init_lora(Whisper& model, std::uint64_t seed);
+
+// "base_model.model.model.encoder.layers.0.self_attn.q_proj.lora_A.weight": PEFT's name of our parameter.
+std::string peft_name(const std::string& name);
+
+// What the adapters need of a linear layer's scratch memory.
+AdapterLimits adapter_limits(Whisper& model);
+
+}  // namespace sori

@@ -1,0 +1,139 @@
+#include "model/sublayers.h"
+
+namespace sori {
+
+Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, bool backward) {
+  Scratch t;
+  t.linear = carve_linear_scratch(c, adapters, d.compute, d.rows, backward);
+  if (!backward) return t;
+  t.dbranch = c.mat(d.compute, d.rows, d.width);
+  t.dinner = c.mat(DType::kF32, d.rows, d.width);
+  for (Mat* m : {&t.dq, &t.dk, &t.dv}) *m = c.mat(d.compute, d.rows, d.width);
+  t.dpre = c.mat(d.compute, d.rows, d.ffn);
+  t.dactive = c.mat(DType::kF32, d.rows, d.ffn);
+  return t;
+}
+
+NormSaved carve_norm_saved(Carver& c, const SideLimits& d) {
+  NormSaved s;
+  s.y = c.mat(d.compute, d.rows, d.width);
+  s.stats = c.mat(DType::kF32, d.rows, 2);
+  return s;
+}
+
+AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLimits& d, std::int64_t key_rows) {
+  AttentionSaved s;
+  s.norm = carve_norm_saved(c, d);
+  s.q = c.mat(d.compute, d.rows, d.width);
+  s.k = c.mat(d.compute, key_rows, d.width);
+  s.v = c.mat(d.compute, key_rows, d.width);
+  s.attended = c.mat(d.compute, d.rows, d.width);
+  s.lse = c.mat(DType::kF32, d.rows, d.heads);
+  s.q_proj = carve_linear_saved(c, a.q_proj, d.compute, d.rows);
+  s.k_proj = carve_linear_saved(c, a.k_proj, d.compute, key_rows);
+  s.v_proj = carve_linear_saved(c, a.v_proj, d.compute, key_rows);
+  s.out_proj = carve_linear_saved(c, a.out_proj, d.compute, d.rows);
+  return s;
+}
+
+MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d) {
+  MlpSaved s;
+  s.norm = carve_norm_saved(c, d);
+  s.pre = c.mat(d.compute, d.rows, d.ffn);
+  s.active = c.mat(d.compute, d.rows, d.ffn);
+  s.fc1 = carve_linear_saved(c, fc1, d.compute, d.rows);
+  s.fc2 = carve_linear_saved(c, fc2, d.compute, d.rows);
+  return s;
+}
+
+void norm_forward(const Pass& p, const LayerNorm& norm, ConstMat x, const NormSaved& s) {
+  p.backend.layer_norm(x, norm.weight.vector(), norm.bias.vector(), s.y.top(x.rows), s.stats.top(x.rows));
+}
+
+void norm_backward(const Pass& p, LayerNorm& norm, ConstMat x, const NormSaved& s, ConstMat dy, Mat dx) {
+  p.backend.layer_norm_backward(x, s.stats.top(x.rows), norm.weight.vector(), dy, dx, norm.weight.gradient_vector(),
+                                norm.bias.gradient_vector());
+}
+
+void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
+                            std::span<const AttentionSpan> spans, bool causal, AttentionSaved& s, const Scratch& t,
+                            Mat y) {
+  const std::int64_t n = x.rows;
+  const Mat normed = s.norm.y.top(n), q = s.q.top(n), k = s.k.top(n), v = s.v.top(n), attended = s.attended.top(n);
+  norm_forward(p, norm, x, s.norm);                                                    // 1
+  linear_forward(p, a.q_proj, normed, rows, {}, s.q_proj, t.linear, q);                // 2
+  linear_forward(p, a.k_proj, normed, rows, {}, s.k_proj, t.linear, k);                // 3
+  linear_forward(p, a.v_proj, normed, rows, {}, s.v_proj, t.linear, v);                // 4
+  p.backend.attention(q, k, v, spans, a.heads, causal, attended, s.lse.top(n));        // 5
+  linear_forward(p, a.out_proj, attended, rows, {.add = x}, s.out_proj, t.linear, y);  // 6 residual
+}
+
+void self_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
+                             std::span<const AttentionSpan> spans, bool causal, const AttentionSaved& s,
+                             const Scratch& t, Mat dx) {
+  const std::int64_t n = x.rows;
+  const Mat normed = s.norm.y.top(n), attended = s.attended.top(n), dbranch = t.dbranch.top(n),
+            dinner = t.dinner.top(n);
+  const Mat dq = t.dq.top(n), dk = t.dk.top(n), dv = t.dv.top(n);
+  p.backend.cast(dx, 1, dbranch);  // 6
+  linear_backward(p, a.out_proj, attended, rows, s.out_proj, dbranch, t.linear, /*add=*/false, dinner);
+  p.backend.attention_backward(s.q.top(n), s.k.top(n), s.v.top(n), attended, s.lse.top(n), dinner, spans,  // 5
+                               a.heads, causal, dq, dk, dv);
+  linear_backward(p, a.v_proj, normed, rows, s.v_proj, dv, t.linear, /*add=*/false, dinner);  // 4
+  linear_backward(p, a.k_proj, normed, rows, s.k_proj, dk, t.linear, /*add=*/true, dinner);   // 3
+  linear_backward(p, a.q_proj, normed, rows, s.q_proj, dq, t.linear, /*add=*/true, dinner);   // 2
+  norm_backward(p, norm, x, s.norm, dinner, dx);                                              // 1
+}
+
+void cross_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
+                             ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
+                             AttentionSaved& s, const Scratch& t, Mat y) {
+  const std::int64_t n = x.rows, keys = states.rows;
+  const Mat normed = s.norm.y.top(n), q = s.q.top(n), k = s.k.top(keys), v = s.v.top(keys),
+            attended = s.attended.top(n);
+  norm_forward(p, norm, x, s.norm);                                                        // 1
+  linear_forward(p, a.q_proj, normed, rows, {}, s.q_proj, t.linear, q);                    // 2
+  linear_forward(p, a.k_proj, states, audio, {}, s.k_proj, t.linear, k);                   // 3
+  linear_forward(p, a.v_proj, states, audio, {}, s.v_proj, t.linear, v);                   // 4
+  p.backend.attention(q, k, v, spans, a.heads, /*causal=*/false, attended, s.lse.top(n));  // 5
+  linear_forward(p, a.out_proj, attended, rows, {.add = x}, s.out_proj, t.linear, y);      // 6 residual
+}
+
+void cross_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
+                              ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
+                              const AttentionSaved& s, const Scratch& t, Mat dx, Mat dstates) {
+  const std::int64_t n = x.rows, keys = states.rows;
+  const Mat normed = s.norm.y.top(n), attended = s.attended.top(n), dbranch = t.dbranch.top(n),
+            dinner = t.dinner.top(n);
+  const Mat dq = t.dq.top(n), dk = t.dk.top(keys), dv = t.dv.top(keys);
+  p.backend.cast(dx, 1, dbranch);  // 6
+  linear_backward(p, a.out_proj, attended, rows, s.out_proj, dbranch, t.linear, /*add=*/false, dinner);
+  p.backend.attention_backward(s.q.top(n), s.k.top(keys), s.v.top(keys), attended, s.lse.top(n), dinner,  // 5
+                               spans, a.heads, /*causal=*/false, dq, dk, dv);
+  linear_backward(p, a.v_proj, states, audio, s.v_proj, dv, t.linear, /*add=*/true, dstates);  // 4
+  linear_backward(p, a.k_proj, states, audio, s.k_proj, dk, t.linear, /*add=*/true, dstates);  // 3
+  linear_backward(p, a.q_proj, normed, rows, s.q_proj, dq, t.linear, /*add=*/false, dinner);   // 2
+  norm_backward(p, norm, x, s.norm, dinner, dx);                                               // 1
+}
+
+void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
+                 const Rows& rows, MlpSaved& s, const Scratch& t, Mat y) {
+  const std::int64_t n = x.rows;
+  const Mat normed = s.norm.y.top(n), active = s.active.top(n);
+  norm_forward(p, norm, x, s.norm);                                                                      // 1
+  linear_forward(p, fc1, normed, rows, {.saved = s.pre.top(n), .gelu = true}, s.fc1, t.linear, active);  // 2
+  linear_forward(p, fc2, active, rows, {.add = x}, s.fc2, t.linear, y);                                  // 3 residual
+}
+
+void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows,
+                  const MlpSaved& s, const Scratch& t, Mat dx) {
+  const std::int64_t n = x.rows;
+  const Mat dbranch = t.dbranch.top(n), dinner = t.dinner.top(n), dpre = t.dpre.top(n), dactive = t.dactive.top(n);
+  p.backend.cast(dx, 1, dbranch);  // 3
+  linear_backward(p, fc2, s.active.top(n), rows, s.fc2, dbranch, t.linear, /*add=*/false, dactive);
+  p.backend.gelu_backward(s.pre.top(n), dactive, dpre);  // 2
+  linear_backward(p, fc1, s.norm.y.top(n), rows, s.fc1, dpre, t.linear, /*add=*/false, dinner);
+  norm_backward(p, norm, x, s.norm, dinner, dx);  // 1
+}
+
+}  // namespace sori

@@ -1,0 +1,75 @@
+#include "model/whisper.h"
+
+namespace sori {
+namespace {
+
+Linear linear(std::int64_t out, std::int64_t in, bool bias = true) {
+  Linear l;
+  l.weight.shape = {out, in};
+  if (bias) l.bias.shape = {out};
+  return l;
+}
+
+LayerNorm layer_norm(std::int64_t width) {
+  LayerNorm n;
+  n.weight.shape = n.bias.shape = {width};
+  return n;
+}
+
+Conv1d convolution(std::int64_t out, std::int64_t in) {
+  Conv1d c;
+  c.weight.shape = {out, in, 3};
+  c.bias.shape = {out};
+  return c;
+}
+
+Attention attention(std::int64_t width, int heads) {
+  Attention a;
+  a.q_proj = linear(width, width);
+  a.k_proj = linear(width, width, /*bias=*/false);
+  a.v_proj = linear(width, width);
+  a.out_proj = linear(width, width);
+  a.heads = heads;
+  return a;
+}
+
+EncoderLayer encoder_layer(const WhisperConfig& c) {
+  EncoderLayer l;
+  l.self_attn = attention(c.d_model, c.encoder_heads);
+  l.fc1 = linear(c.encoder_ffn, c.d_model);
+  l.fc2 = linear(c.d_model, c.encoder_ffn);
+  l.self_attn_layer_norm = l.final_layer_norm = layer_norm(c.d_model);
+  return l;
+}
+
+DecoderLayer decoder_layer(const WhisperConfig& c) {
+  DecoderLayer l;
+  l.self_attn = l.encoder_attn = attention(c.d_model, c.decoder_heads);
+  l.fc1 = linear(c.decoder_ffn, c.d_model);
+  l.fc2 = linear(c.d_model, c.decoder_ffn);
+  l.self_attn_layer_norm = l.encoder_attn_layer_norm = l.final_layer_norm = layer_norm(c.d_model);
+  return l;
+}
+
+}  // namespace
+
+Whisper make_whisper(const WhisperConfig& c) {
+  Whisper w;
+  w.config = c;
+  w.encoder.conv1 = convolution(c.d_model, c.mel_bins);
+  w.encoder.conv2 = convolution(c.d_model, c.d_model);
+  w.encoder.embed_positions.weight.shape = {c.max_source_positions, c.d_model};
+  w.encoder.layers.assign(static_cast<std::size_t>(c.encoder_layers), encoder_layer(c));
+  w.decoder.embed_tokens.weight.shape = {c.vocab_size, c.d_model};
+  w.decoder.embed_positions.weight.shape = {c.max_target_positions, c.d_model};
+  w.decoder.layers.assign(static_cast<std::size_t>(c.decoder_layers), decoder_layer(c));
+  w.encoder.layer_norm = w.decoder.layer_norm = layer_norm(c.d_model);
+  return w;
+}
+
+void train_everything(Whisper& model) {
+  for_each_parameter(model, [](const std::string&, Parameter& p) { p.trainable = true; });
+  model.encoder.embed_positions.weight.trainable = false;
+}
+
+}  // namespace sori

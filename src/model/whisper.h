@@ -1,0 +1,53 @@
+// The whole model as a tree of layers (Radford et al., "Robust speech recognition via large-scale weak supervision",
+// 2022, figure 1): shapes first, then memory, then numbers.
+#pragma once
+
+#include "model/config.h"
+#include "model/layers.h"
+
+namespace sori {
+
+struct Encoder {
+  Conv1d conv1, conv2;        // [C, M, 3] stride 1, [C, C, 3] stride 2
+  Embedding embed_positions;  // [1500, C] sinusoids; never trained
+  std::vector<EncoderLayer> layers;
+  LayerNorm layer_norm;
+
+  template <class V>
+  void visit(V& v) {
+    v("conv1", conv1), v("conv2", conv2), v("embed_positions", embed_positions), v("layers", layers),
+        v("layer_norm", layer_norm);
+  }
+};
+
+struct Decoder {
+  Embedding embed_tokens;     // [V, C], tied to the output projection
+  Embedding embed_positions;  // [448, C]
+  std::vector<DecoderLayer> layers;
+  LayerNorm layer_norm;
+
+  template <class V>
+  void visit(V& v) {
+    v("embed_tokens", embed_tokens), v("embed_positions", embed_positions), v("layers", layers),
+        v("layer_norm", layer_norm);
+  }
+};
+
+struct Whisper {
+  WhisperConfig config;
+  Encoder encoder;
+  Decoder decoder;
+
+  template <class V>
+  void visit(V& v) {
+    v("model.encoder", encoder), v("model.decoder", decoder);
+  }
+};
+
+// The tree with every shape and no numbers: enough to list, to count and to plan.
+Whisper make_whisper(const WhisperConfig& config);
+
+// Marks what full fine-tuning learns: everything but the encoder's positions.
+void train_everything(Whisper& model);
+
+}  // namespace sori

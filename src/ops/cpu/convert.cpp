@@ -1,0 +1,90 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/convert.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sori::kernels::HWY_NAMESPACE {
+
+template <class From, class To>
+void convert_rows(ConstMat x, float scale, Mat y) {
+  const Vec factor = hn::Set(Floats(), scale);
+  for (std::int64_t r = 0; r < x.rows; ++r) {
+    const From* from = x.row<From>(r);
+    To* to = y.row<To>(r);
+    for_vectors(x.cols, [&](std::int64_t i, std::size_t n)
+                            HWY_ATTR { store_some(hn::Mul(load_some(from + i, n), factor), to + i, n); });
+  }
+}
+
+void convert(ConstMat x, float scale, Mat y) {
+  require(x.same_shape(y), "conversion keeps the shape");
+  if (x.type == y.type && scale == 1) {
+    for (std::int64_t r = 0; r < x.rows; ++r)
+      std::memmove(y.row_range(r, 1).data, x.row_range(r, 1).data, static_cast<std::size_t>(x.cols) * size_of(x.type));
+    return;
+  }
+  with_type(y.type, [&](auto* to) HWY_ATTR {
+    using To = std::remove_pointer_t<decltype(to)>;
+    if (x.type == DType::kF16) return convert_rows<f16, To>(x, scale, y);
+    with_type(x.type,
+              [&](auto* from) HWY_ATTR { convert_rows<std::remove_pointer_t<decltype(from)>, To>(x, scale, y); });
+  });
+}
+
+void add_to(ConstMat x, Mat y) {
+  require(x.same_shape(y) && y.type == DType::kF32, "a sum keeps the shape and is f32");
+  with_type(x.type, [&](auto* type) HWY_ATTR {
+    using T = std::remove_pointer_t<decltype(type)>;
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const T* from = x.row<T>(r);
+      float* to = y.row<float>(r);
+      for_vectors(x.cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        store_some(hn::Add(load_some(to + i, n), load_some(from + i, n)), to + i, n);
+      });
+    }
+  });
+}
+
+void add_vector(const float* bias, Mat y) {
+  for (std::int64_t r = 0; r < y.rows; ++r) {
+    float* to = y.row<float>(r);
+    for_vectors(y.cols, [&](std::int64_t i, std::size_t n)
+                            HWY_ATTR { store_some(hn::Add(load_some(to + i, n), load_some(bias + i, n)), to + i, n); });
+  }
+}
+
+void column_sums(ConstMat x, float* sums) {
+  with_type(x.type, [&](auto* type) HWY_ATTR {
+    using T = std::remove_pointer_t<decltype(type)>;
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const T* from = x.row<T>(r);
+      for_vectors(x.cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        store_some(hn::Add(load_some(sums + i, n), load_some(from + i, n)), sums + i, n);
+      });
+    }
+  });
+}
+
+const char* instruction_set() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace sori::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sori::kernels {
+HWY_EXPORT(convert);
+HWY_EXPORT(add_to);
+HWY_EXPORT(add_vector);
+HWY_EXPORT(column_sums);
+HWY_EXPORT(instruction_set);
+void convert(ConstMat x, float scale, Mat y) { HWY_DYNAMIC_DISPATCH(convert)(x, scale, y); }
+void add_to(ConstMat x, Mat y) { HWY_DYNAMIC_DISPATCH(add_to)(x, y); }
+void add_vector(const float* bias, Mat y) { HWY_DYNAMIC_DISPATCH(add_vector)(bias, y); }
+void column_sums(ConstMat x, float* sums) { HWY_DYNAMIC_DISPATCH(column_sums)(x, sums); }
+const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(instruction_set)(); }
+}  // namespace sori::kernels
+#endif

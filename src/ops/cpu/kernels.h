@@ -1,0 +1,58 @@
+// Vector loops over matrices, by one thread, compiled for each instruction set and chosen at run time. Types are f32 or
+// bf16 (f16 where it is read); widths and strides are free, and nothing behind a row's end is touched unless it says
+// so.
+#pragma once
+
+#include "base/rng.h"
+#include "ops/backend.h"
+
+namespace sori::kernels {
+
+void convert(ConstMat x, float scale, Mat y);  // y = scale * x in y's type; x may be f16 and of any alignment
+void add_to(ConstMat x, Mat y);                // y f32 += x
+void add_vector(const float* bias, Mat y);     // y f32 += bias in each row
+void gelu(Mat x);                              // x f32, in place
+void gelu_backward(ConstMat pre, ConstMat dy, Mat dx);
+void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row after row
+
+// y [N, outputs] f32 = x [N, K] f32 times rows of w [outputs, K], rounded to `as` first. Meant for few rows. w: as
+// convert's x.
+void few_products(ConstMat x, ConstMat w, DType as, Mat y);
+
+void layer_norm(ConstMat x, const float* gain, const float* bias, Mat y, Mat stats);
+// dgain, dbias: of these rows alone, added; may be null.
+void layer_norm_backward(ConstMat x, ConstMat stats, const float* gain, ConstMat dy, Mat dx, float* dgain,
+                         float* dbias);
+
+// A row in place: x = exp(scale * x - its maximum); its sum, and the log of the sum of exp(scale * x).
+void softmax(Mat x, float scale, float* sum, float* lse);
+// Rows of scores to rows of p = exp(scale * scores[r][j] - largest[r]) for j < counts[r], and 0 from there to p.cols.
+// largest [r] is first raised to the row's maximum, sums[r] is scaled to it and grows by the row's sum; factors[r] is
+// that scale.
+void online_softmax(ConstMat scores, const std::int64_t* counts, float scale, Mat p, float* largest, float* sums,
+                    float* factors);
+void scale_rows(const float* factors, Mat x);  // x f32 [r] *= factors[r]
+// p = exp(scale * scores - lse) as above, and ds = p * (dp - delta) * scale; both compute.
+void softmax_backward(ConstMat scores, ConstMat dp, const std::int64_t* counts, float scale, const float* lse,
+                      const float* delta, Mat p, Mat ds);
+// y[r] = x[r] / divisors[r], 0 where the divisor is 0. x f32.
+void divide_rows(ConstMat x, const float* divisors, Mat y);
+// dots[r] = sum over c of a[r][c] * b[r][c]. a: any, b f32.
+void row_dots(ConstMat a, ConstMat b, float* dots);
+// One query [1, H D] and the keys or values [S, H D] it sees, of scores.rows = H heads, row after row of memory:
+// scores[h][j] = q_h . k_h[j], and out_h = sum over j of p[h][j] * v_h[j]. scores, p, out: f32.
+void query_scores(ConstMat q, ConstMat k, Mat scores);
+void weighted_rows(ConstMat p, ConstMat v, float* out);
+
+// One row of logits (f32, in place): its loss, and dlogits = scale * d loss / d logits in y's type (y empty: loss
+// only). y may be the logits' own memory.
+float cross_entropy(float* logits, std::int64_t n, std::int64_t target, float scale, float smoothing, Mat y);
+
+void adamw(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v);
+double sum_squares(ConstMat x);
+// y (+=, if add) = x where Rng::bits(c) >= threshold, times scale; 0 elsewhere. One row.
+void dropout(ConstMat x, const Rng& rng, std::uint64_t threshold, float scale, bool add, Mat y);
+
+const char* instruction_set();
+
+}  // namespace sori::kernels

@@ -1,0 +1,17 @@
+// Products of activations with weights: decode a panel of the weight, bring it into the blocked order, then share out
+// tiles of 64 rows, each with its epilogue.
+#pragma once
+
+#include "ops/cpu/context.h"
+
+namespace sori {
+
+void linear(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& epilogue, Mat y);
+void linear_backward(CpuContext& c, ConstMat dy, const BaseWeight& w, bool add, Mat dx);
+void weight_gradient(CpuContext& c, ConstMat dy, ConstMat x, float scale, Mat dw, float* dbias);
+
+// Scratch of the three, for widths up to `width`.
+void carve_linear_backward(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width);
+void carve_linear(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width);
+
+}  // namespace sori

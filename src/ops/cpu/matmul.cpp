@@ -1,0 +1,184 @@
+#include "ops/cpu/matmul.h"
+
+#include <dnnl.hpp>
+#include <tuple>
+#include <unordered_map>
+
+#include "base/threads.h"
+
+namespace sori {
+namespace {
+
+using Desc = dnnl::memory::desc;
+using Arguments = std::unordered_map<int, dnnl::memory>;
+
+// Primitives built while this lives are for one thread.
+class OneThread {
+ public:
+  OneThread() : before_(thread_count()) { set_thread_count(1); }
+  ~OneThread() { set_thread_count(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+dnnl::memory::data_type to_dnnl(DType type) {
+  require(type == DType::kF32 || type == DType::kBF16, "products are f32 or bf16");
+  return type == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+}
+
+Desc strided(std::int64_t rows, std::int64_t cols, DType type, std::int64_t ld, bool transposed) {
+  const dnnl::memory::dims strides = transposed ? dnnl::memory::dims{1, ld} : dnnl::memory::dims{ld, 1};
+  return {{rows, cols}, to_dnnl(type), strides};
+}
+
+dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const TileShape& s, const Desc& b) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (s.scale != 1) attributes.set_output_scales(0, {s.scale});
+  if (s.add) {
+    dnnl::post_ops post;
+    post.append_sum(1);
+    attributes.set_post_ops(post);
+  }
+  const Desc a = strided(s.m, s.k, s.type, s.a_transposed ? s.m : s.k, s.a_transposed);
+  const Desc c = strided(s.m, s.n, DType::kF32, s.n, false);
+  return {{a, b, c}, attributes, engine};
+}
+
+class DnnlProduct : public TileProduct {
+ public:
+  DnnlProduct(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const dnnl::matmul::primitive_desc& d,
+              const std::vector<std::byte*>& scratch)
+      : primitive_(d), name_(d.impl_info_str()), streams_(streams) {
+    const std::size_t need = d.scratchpad_desc().get_size();
+    for (std::size_t t = 0; t < streams.size(); ++t) {
+      void* pad = t < scratch.size() ? scratch[t] : nullptr;
+      if (need > 0 && (need > TileProducts::kLibraryScratch || !pad)) {
+        heap_.push_back(std::make_unique<std::byte[]>(need));
+        pad = heap_.back().get();
+        heap_bytes_ += need;
+      }
+      arguments_.push_back({{DNNL_ARG_SRC, dnnl::memory(d.src_desc(), engine, nullptr)},
+                            {DNNL_ARG_WEIGHTS, dnnl::memory(d.weights_desc(), engine, nullptr)},
+                            {DNNL_ARG_DST, dnnl::memory(d.dst_desc(), engine, nullptr)},
+                            {DNNL_ARG_SCRATCHPAD, dnnl::memory(d.scratchpad_desc(), engine, pad)}});
+    }
+  }
+  void run(int thread, const void* a, const void* b, float* c) override {
+    Arguments& arguments = arguments_[static_cast<std::size_t>(thread)];
+    arguments.at(DNNL_ARG_SRC).set_data_handle(const_cast<void*>(a));
+    arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<void*>(b));
+    arguments.at(DNNL_ARG_DST).set_data_handle(c);
+    primitive_.execute(streams_[static_cast<std::size_t>(thread)], arguments);
+  }
+  const char* implementation() const override { return name_.c_str(); }
+  std::size_t heap_bytes() const { return heap_bytes_; }
+
+ private:
+  dnnl::matmul primitive_;
+  std::string name_;
+  std::vector<dnnl::stream>& streams_;
+  std::vector<Arguments> arguments_;
+  std::vector<std::unique_ptr<std::byte[]>> heap_;
+  std::size_t heap_bytes_ = 0;
+};
+
+class DnnlPacker : public TilePacker {
+ public:
+  DnnlPacker(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const Desc& from, const Desc& to)
+      : primitive_(dnnl::reorder::primitive_desc(engine, from, engine, to)), streams_(streams) {
+    for (std::size_t t = 0; t < streams.size(); ++t)
+      arguments_.push_back(
+          {{DNNL_ARG_FROM, dnnl::memory(from, engine, nullptr)}, {DNNL_ARG_TO, dnnl::memory(to, engine, nullptr)}});
+  }
+  void run(int thread, const void* b, void* packed) override {
+    Arguments& arguments = arguments_[static_cast<std::size_t>(thread)];
+    arguments.at(DNNL_ARG_FROM).set_data_handle(const_cast<void*>(b));
+    arguments.at(DNNL_ARG_TO).set_data_handle(packed);
+    primitive_.execute(streams_[static_cast<std::size_t>(thread)], arguments);
+  }
+
+ private:
+  dnnl::reorder primitive_;
+  std::vector<dnnl::stream>& streams_;
+  std::vector<Arguments> arguments_;
+};
+
+}  // namespace
+
+struct TileProducts::Impl {
+  using PackedKey = std::tuple<std::int64_t, std::int64_t, DType>;
+  using PackerKey = std::tuple<std::int64_t, std::int64_t, DType, TileShape::B, std::int64_t>;
+
+  // The blocked order is chosen once a size, for full tiles, so that tiles with fewer rows read the same bytes.
+  const Desc& packed(std::int64_t k, std::int64_t n, DType type) {
+    const auto found = layouts.find({k, n, type});
+    if (found != layouts.end()) return found->second;
+    const TileShape full{.m = kTileRows, .n = n, .k = k, .type = type};
+    const Desc any({k, n}, to_dnnl(type), dnnl::memory::format_tag::any);
+    return layouts[{k, n, type}] = describe(engine, full, any).weights_desc();
+  }
+
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::vector<dnnl::stream> streams;  // one a thread
+  std::vector<std::byte*> scratch;
+  std::map<PackedKey, Desc> layouts;
+  std::map<TileShape, DnnlProduct> products;
+  std::map<PackerKey, DnnlPacker> packers;
+};
+
+TileProducts::TileProducts(int threads) : impl_(std::make_unique<Impl>()) {
+  for (int t = 0; t < threads; ++t) impl_->streams.emplace_back(impl_->engine);
+}
+TileProducts::~TileProducts() = default;
+
+void TileProducts::set_library_scratch(std::vector<std::byte*> scratch) {
+  impl_->scratch = std::move(scratch);
+  impl_->products.clear();
+}
+
+TileProduct& TileProducts::product(const TileShape& shape) {
+  const auto found = impl_->products.find(shape);
+  if (found != impl_->products.end()) return found->second;
+  const OneThread one;
+  const bool columns = shape.b == TileShape::B::kColumns;
+  const Desc b = shape.b == TileShape::B::kPacked
+                     ? impl_->packed(shape.k, shape.n, shape.type)
+                     : strided(shape.k, shape.n, shape.type, columns ? shape.k : shape.n, columns);
+  const auto d = describe(impl_->engine, shape, b);
+  return impl_->products.try_emplace(shape, impl_->engine, impl_->streams, d, impl_->scratch).first->second;
+}
+
+TilePacker& TileProducts::packer(std::int64_t k, std::int64_t n, DType type, TileShape::B stored, std::int64_t ldb) {
+  const Impl::PackerKey key{k, n, type, stored, ldb};
+  const auto found = impl_->packers.find(key);
+  if (found != impl_->packers.end()) return found->second;
+  const OneThread one;
+  const Desc from = strided(k, n, type, ldb, stored == TileShape::B::kColumns), &to = impl_->packed(k, n, type);
+  return impl_->packers.try_emplace(key, impl_->engine, impl_->streams, from, to).first->second;
+}
+
+std::size_t TileProducts::packed_bytes(std::int64_t k, std::int64_t n, DType type) {
+  const OneThread one;
+  return impl_->packed(k, n, type).get_size();
+}
+
+std::size_t TileProducts::unplanned_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [shape, product] : impl_->products) bytes += product.heap_bytes();
+  return bytes;
+}
+
+bool can_multiply(DType type) {
+  try {
+    TileProducts(1).product({.m = 64, .n = 64, .k = 64, .type = type});
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
+}  // namespace sori

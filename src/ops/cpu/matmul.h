@@ -1,0 +1,74 @@
+// One tile of a product by one thread, through oneDNN. Our own parallel loops share out tiles of fixed shapes, so a
+// handful of primitives serves every batch, results do not depend on the number of threads, and a tile stays in cache
+// until its epilogue is done. Measured on Zen 5 (bf16, 64 rows): 0.46 TFLOP/s a core on packed weights, 0.40 for one
+// call over the whole product.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "tensor/mat.h"
+
+namespace sori {
+
+inline constexpr std::int64_t kTileRows = 64;
+
+// c [m, n] f32 = (or +=, if add) scale * a [m, k] b [k, n]. Rows lie without gaps: for anything else oneDNN 2.6 falls
+// back to a loop that is a thousand times slower.
+struct TileShape {
+  enum class B : std::uint8_t { kPacked, kRows, kColumns };  // oneDNN's own blocked order; [k, n]; stored as [n, k]
+  std::int64_t m = 0, n = 0, k = 0;
+  DType type = DType::kF32;   // of a and b
+  bool a_transposed = false;  // a is stored as [k, m]
+  B b = B::kPacked;
+  bool add = false;
+  float scale = 1;
+  auto operator<=>(const TileShape&) const = default;
+};
+
+// A product ready to run. Each thread has arguments of its own, so threads may run it at the same time.
+class TileProduct {
+ public:
+  virtual ~TileProduct() = default;
+  virtual void run(int thread, const void* a, const void* b, float* c) = 0;
+  virtual const char* implementation() const = 0;  // oneDNN's name, as "brg:avx512_core_bf16"
+};
+
+// Brings b [k, n] into the blocked order that the products of that size read.
+class TilePacker {
+ public:
+  virtual ~TilePacker() = default;
+  virtual void run(int thread, const void* b, void* packed) = 0;
+};
+
+class TileProducts {
+ public:
+  // Bytes of oneDNN's own scratch memory a thread is given; a primitive that needs more takes it from the heap.
+  static constexpr std::size_t kLibraryScratch = std::size_t{256} << 10;
+
+  explicit TileProducts(int threads);
+  ~TileProducts();
+  TileProducts(const TileProducts&) = delete;
+  TileProducts& operator=(const TileProducts&) = delete;
+
+  // scratch[t]: kLibraryScratch bytes for thread t. Forgets what was built before.
+  void set_library_scratch(std::vector<std::byte*> scratch);
+
+  // Built at the first request and kept; threads may ask again for what was built before they started.
+  TileProduct& product(const TileShape& shape);
+  // b stored as rows [k, n] or columns [n, k], ldb elements apart (here gaps are welcome).
+  TilePacker& packer(std::int64_t k, std::int64_t n, DType type, TileShape::B stored, std::int64_t ldb);
+  std::size_t packed_bytes(std::int64_t k, std::int64_t n, DType type);
+  std::size_t unplanned_bytes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// False where oneDNN cannot multiply this type on this CPU.
+bool can_multiply(DType type);
+
+}  // namespace sori

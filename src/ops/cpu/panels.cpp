@@ -1,0 +1,108 @@
+#include "ops/cpu/panels.h"
+
+#include "ops/cpu/kernels.h"
+
+namespace sori {
+namespace {
+
+constexpr std::int64_t kStaggered = 32;  // elements between decoded rows, so that they do not share cache sets
+
+template <class T>
+ConstMat view(const Dense<T>& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) {
+  return {reinterpret_cast<const char*>(w.data) + (row * w.cols + col) * static_cast<std::int64_t>(sizeof(T)),
+          dtype_of<T>, rows, cols, w.cols};
+}
+
+bool lies_in(const BaseWeight& w, DType type) {
+  return std::visit(
+      [&](const auto& format) {
+        const ConstMat first = view(format, 0, 1, 0, 1);
+        return first.type == type && reinterpret_cast<std::uintptr_t>(first.data) % size_of(type) == 0;
+      },
+      w);
+}
+
+// The same in the compute type: where they lie if they have it, else decoded into scratch.
+ConstMat numbers(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols,
+                 bool in_place, DType type, Scratch& scratch) {
+  const ConstMat from = stored(w, row, rows, col, cols);
+  if (in_place) return from;
+  const Mat to(scratch.mat(type, rows, cols + kStaggered).data, type, rows, cols, cols + kStaggered);
+  kernels::convert(from, 1, to);
+  return to;
+}
+
+}  // namespace
+
+std::int64_t block_cols(std::int64_t depth) {
+  return std::clamp<std::int64_t>(kBlockValues / depth / 64 * 64, 64, 256);
+}
+
+std::int64_t panel_cols(std::int64_t depth) {
+  return std::max<std::int64_t>(1, kPanelValues / (depth * block_cols(depth))) * block_cols(depth);
+}
+
+ConstMat stored(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) {
+  return std::visit([&](const auto& format) { return view(format, row, rows, col, cols); }, w);
+}
+
+Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
+  Panel panel{nullptr, part.depth, part.cols, block, 0};
+  panel.block_bytes = c.tiles.packed_bytes(part.depth, panel.width(0), c.compute);
+  panel.data = static_cast<std::byte*>(c.shared.take(panel.block_bytes * static_cast<std::size_t>(panel.blocks())));
+  // Columns of rows that lie a multiple of 4 KiB apart share cache sets: four times slower to pack than a staggered
+  // copy.
+  const bool aliased = part.forward && static_cast<std::size_t>(cols_of(part.w)) * size_of(c.compute) % 4096 == 0;
+  const bool in_place = lies_in(part.w, c.compute) && !aliased;
+  const auto packer = [&](std::int64_t n) {
+    const std::int64_t stride = in_place ? cols_of(part.w) : (part.forward ? part.depth : n) + kStaggered;
+    return &c.tiles.packer(part.depth, n, c.compute, part.forward ? TileShape::B::kColumns : TileShape::B::kRows,
+                           stride);
+  };
+  TilePacker *const full = packer(panel.width(0)), *const last = packer(panel.width(panel.blocks() - 1));
+  c.for_each(panel.blocks(), [&](std::int64_t i, int thread) {
+    Scratch& scratch = c.own[thread];
+    const Scratch::Frame frame(scratch);
+    const std::int64_t n = part.n0 + i * panel.block, width = panel.width(i);
+    const ConstMat b = part.forward ? numbers(part.w, n, width, part.k0, part.depth, in_place, c.compute, scratch)
+                                    : numbers(part.w, part.k0, part.depth, n, width, in_place, c.compute, scratch);
+    (i + 1 < panel.blocks() ? full : last)->run(thread, b.data, const_cast<std::byte*>(panel.at(i)));
+  });
+  return panel;
+}
+
+// Rows of an operand without gaps: where they lie, or copied.
+ConstMat dense(ConstMat m, Scratch& scratch) {
+  if (m.contiguous()) return m;
+  const Mat copy = scratch.mat(m.type, m.rows, m.cols);
+  kernels::convert(m, 1, copy);
+  return copy;
+}
+
+PanelTiles::PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, float scale) : panel_(panel), a_(a) {
+  for (int last_row = 0; last_row < 2; ++last_row)
+    for (int last_col = 0; last_col < 2; ++last_col)
+      tiles_[last_row][last_col] = &c.tiles.product({.m = rows(last_row ? row_tiles() - 1 : 0),
+                                                     .n = panel.width(last_col ? panel.blocks() - 1 : 0),
+                                                     .k = panel.depth,
+                                                     .type = c.compute,
+                                                     .add = add,
+                                                     .scale = scale});
+}
+
+void PanelTiles::run(int thread, std::int64_t row_tile, std::int64_t block, Mat to, Scratch& own) const {
+  const Scratch::Frame frame(own);
+  const ConstMat a = dense(a_.row_range(row_tile * kTileRows, rows(row_tile)), own);
+  tiles_[row_tile == row_tiles() - 1][block == panel_.blocks() - 1]->run(thread, a.data, panel_.at(block),
+                                                                         to.row<float>(0));
+}
+
+void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width) {
+  const std::int64_t block = std::max<std::int64_t>(width * 64, kBlockValues), bytes = size_of(compute);
+  // A panel of the weight and one of LoRA's second half, whose depth is far smaller but rounded up to 64.
+  shared.take(static_cast<std::size_t>(2 * std::max(kPanelValues, block) * bytes));
+  const Scratch::Frame frame(own);
+  own.mat(compute, 1, block + (width + 256) * kStaggered);
+}
+
+}  // namespace sori

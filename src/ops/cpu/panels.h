@@ -1,0 +1,61 @@
+// Weights made ready for products: decoded, in blocks of the order that oneDNN's tiles read.
+#pragma once
+
+#include "ops/cpu/context.h"
+
+namespace sori {
+
+inline constexpr std::int64_t kBlockValues = 128 << 10;  // of one block [K, columns]: a quarter of L2 in bf16
+inline constexpr std::int64_t kPanelValues = 2 << 20;    // of the blocks that are ready at one time
+
+// Columns of a block, and of what is ready at one time.
+std::int64_t block_cols(std::int64_t depth);
+std::int64_t panel_cols(std::int64_t depth);
+
+// The part of a weight that is a product's b: [k, n] with k along the weight's columns (forward) or rows (backward).
+struct Part {
+  const BaseWeight& w;
+  bool forward;
+  std::int64_t k0, depth, n0, cols;  // k from k0, n from n0
+};
+
+// Blocks of b in the order that tiles read, side by side.
+struct Panel {
+  std::byte* data;
+  std::int64_t depth, cols, block;
+  std::size_t block_bytes;  // of a full block
+
+  std::int64_t blocks() const { return pieces(cols, block); }
+  std::int64_t width(std::int64_t i) const { return std::min(block, cols - i * block); }
+  const std::byte* at(std::int64_t i) const { return data + static_cast<std::size_t>(i) * block_bytes; }
+};
+
+Panel make_panel(CpuContext& c, const Part& part, std::int64_t block);
+
+// Rows and columns of a weight where they lie.
+ConstMat stored(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols);
+
+// Rows of an operand without gaps: where they lie, or copied.
+ConstMat dense(ConstMat m, Scratch& scratch);
+
+// Tiles [64, block] of a product of one panel: full or last in rows and in columns.
+class PanelTiles {
+ public:
+  PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, float scale);
+  std::int64_t row_tiles() const { return pieces(a_.rows, kTileRows); }
+  std::int64_t rows(std::int64_t i) const { return std::min(kTileRows, a_.rows - i * kTileRows); }
+  Mat tile(std::int64_t row_tile, std::int64_t block, Scratch& own) const {
+    return own.mat(DType::kF32, rows(row_tile), panel_.width(block));
+  }
+  void run(int thread, std::int64_t row_tile, std::int64_t block, Mat to, Scratch& own) const;
+
+ private:
+  const Panel& panel_;
+  ConstMat a_;
+  TileProduct* tiles_[2][2];
+};
+
+// Scratch memory of panels for weights up to `width` in both directions.
+void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width);
+
+}  // namespace sori

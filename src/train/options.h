@@ -1,0 +1,107 @@
+// What `sori train` can be told. Names are the Hugging Face Trainer's and PEFT's; defaults are ours.
+#pragma once
+
+#include "base/options.h"
+
+namespace sori {
+
+struct TrainOptions {
+  std::string model, data, output_dir, method = "lora", compute = "auto", init_adapter;
+  // Data
+  std::int64_t max_train_samples = 0, max_eval_samples = 200;
+  bool loss_on_prompt = false;
+  // Steps
+  std::int64_t max_steps = 0, per_device_train_batch_size = 4, gradient_accumulation_steps = 1, seed = 42;
+  double num_train_epochs = 3;
+  bool gradient_checkpointing = false;
+  // Optimizer
+  double learning_rate = 0, weight_decay = 0, adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8,
+         max_grad_norm = 1, warmup_steps = 0.1;
+  double label_smoothing_factor = 0;
+  std::string lr_scheduler_type = "linear";
+  // LoRA
+  int lora_r = 32;
+  double lora_alpha = 64, lora_dropout = 0;
+  std::vector<std::string> target_modules{"all-linear"};
+  std::string target_scope = "both";
+  // Run
+  std::int64_t eval_steps = 0, save_steps = 0, logging_steps = 10, max_new_tokens = 128;
+  bool resume = false, overwrite_output_dir = false;
+
+  void describe(OptionTable& t) {
+    t.path("model", model, "model folder in the Hugging Face layout (see sori import)")
+        .required()
+        .also("model-name-or-path");
+    t.path("data", data, "data set made by sori prepare; learns on train, evaluates on dev")
+        .required()
+        .also("dataset-name");
+    t.path("output-dir", output_dir, "folder for the adapter or model, checkpoints and the run's record").required();
+    t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
+    t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
+    t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
+
+    t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)
+        .group("data");
+    t.integer("max-eval-samples", max_eval_samples, "use this many utterances of dev; 0: all", 0, 1LL << 40)
+        .group("data");
+    t.flag("loss-on-prompt", loss_on_prompt, "learn the prompt's tokens too, as Hugging Face's recipe does")
+        .group("data");
+
+    t.integer("max-steps", max_steps, "optimizer steps; 0: from the number of epochs", 0, 1LL << 40).group("steps");
+    t.number("num-train-epochs", num_train_epochs, "times through the data, if max-steps is 0", 0, 1e6).group("steps");
+    t.integer("per-device-train-batch-size", per_device_train_batch_size, "utterances of a micro-batch", 1, 4096)
+        .also("train-batch-size")
+        .group("steps");
+    t.integer("gradient-accumulation-steps", gradient_accumulation_steps, "micro-batches of an optimizer step", 1,
+              1 << 20)
+        .group("steps");
+    t.integer("seed", seed, "of order, adapters and dropout", 0, (1LL << 62)).group("steps");
+    t.flag("gradient-checkpointing", gradient_checkpointing,
+           "keep layer inputs only and compute the rest again: less memory, a third more time")
+        .also("recompute")
+        .group("steps");
+
+    t.number("learning-rate", learning_rate, "peak after warm-up; 0: 1e-3 for lora, 1e-4 for full", 0, 1)
+        .group("optimizer");
+    t.choice("lr-scheduler-type", lr_scheduler_type, "shape of the learning rate", {"linear", "cosine", "constant"})
+        .group("optimizer");
+    t.number("warmup-steps", warmup_steps, "steps of linear warm-up; below 1: a share of all steps", 0, 1e9)
+        .also("warmup-ratio")
+        .group("optimizer");
+    t.number("weight-decay", weight_decay, "AdamW's; skips biases and LayerNorms", 0, 1).group("optimizer");
+    t.number("adam-beta1", adam_beta1, "decay of the first moment", 0, 0.999999).group("optimizer");
+    t.number("adam-beta2", adam_beta2, "decay of the second moment", 0, 0.999999999).group("optimizer");
+    t.number("adam-epsilon", adam_epsilon, "added to the root of the second moment", 0, 1).group("optimizer");
+    t.number("max-grad-norm", max_grad_norm, "clips the gradients' global norm; 0: off", 0, 1e9).group("optimizer");
+    t.number("label-smoothing-factor", label_smoothing_factor, "share of the target spread over the vocabulary", 0,
+             0.9999)
+        .also("label-smoothing")
+        .group("optimizer");
+
+    t.integer("lora-r", lora_r, "rank R of the adapters", 1, 4096).also("r").also("lora-rank").group("lora");
+    t.number("lora-alpha", lora_alpha, "adapters are scaled by alpha / R", 1e-6, 1e6).group("lora");
+    t.number("lora-dropout", lora_dropout, "dropout of what adapters read", 0, 0.99).group("lora");
+    t.list("target-modules", target_modules, "layers with adapters: suffixes, full names, or all-linear").group("lora");
+    t.choice("target-scope", target_scope, "part of the model with adapters", {"both", "encoder", "decoder"})
+        .group("lora");
+
+    t.integer("eval-steps", eval_steps, "evaluate every so many steps; 0: at the end only", 0, 1LL << 40).group("run");
+    t.integer("max-new-tokens", max_new_tokens, "of a decoded utterance, in evaluations", 1, 444)
+        .also("generation-max-length")
+        .group("run");
+    t.integer("save-steps", save_steps, "write a checkpoint every so many steps; 0: at the end only", 0, 1LL << 40)
+        .group("run");
+    t.integer("logging-steps", logging_steps, "print a line every so many steps, where there is no terminal", 1,
+              1LL << 40)
+        .group("run");
+    t.flag("resume", resume, "go on from the newest checkpoint in output-dir")
+        .also("resume-from-checkpoint")
+        .group("run");
+    t.flag("overwrite-output-dir", overwrite_output_dir, "remove what is in output-dir first").group("run");
+  }
+
+  double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
+  std::int64_t samples_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
+};
+
+}  // namespace sori

@@ -1,0 +1,122 @@
+#include "train/trainer.h"
+
+#include <chrono>
+
+namespace sori {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int count_targets(const Labels& l) {
+  return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
+}
+
+Error not_a_number(const char* what, std::int64_t step, const std::vector<std::string>& ids) {
+  return Error{ErrorKind::kNumeric,
+               fmt::format("the {} is not a number at step {} (utterances {})", what, step, fmt::join(ids, ", ")),
+               "training", "lower --learning-rate, or look at these utterances; the last checkpoint is untouched"};
+}
+
+}  // namespace
+
+std::int64_t longest_labels(const std::vector<Utterance>& utterances, const ExampleMaker& maker) {
+  std::size_t longest = 1;
+  for (const Utterance& u : utterances) longest = std::max(longest, maker.labels(u).input.size());
+  return static_cast<std::int64_t>(longest);
+}
+
+Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, LearnMemory& memory,
+                 const std::vector<Utterance>& utterances, const ExampleMaker& maker, const TrainPlan& plan,
+                 RunState& state)
+    : model_(model),
+      backend_(backend),
+      optimizer_(optimizer),
+      memory_(memory),
+      utterances_(utterances),
+      maker_(maker),
+      plan_(plan),
+      state_(state),
+      order_(utterances.size(), plan.seed) {
+  target_counts_.reserve(utterances.size());
+  for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
+  batch_.reserve({plan.batch, maker.options().frames, longest_labels(utterances, maker)});
+  items_.reserve(static_cast<std::size_t>(plan.batch));
+}
+
+// The gradient is divided by all target tokens of the optimizer step, so they must be known before its first
+// micro-batch: otherwise short micro-batches would weigh too much.
+std::int64_t Trainer::tokens_of_next_step() {
+  std::int64_t tokens = 0;
+  for (std::int64_t i = 0; i < plan_.batch * plan_.accumulation; ++i)
+    tokens += target_counts_[order_.at(state_.samples + static_cast<std::uint64_t>(i))];
+  return tokens;
+}
+
+double Trainer::micro_batch(const std::vector<Example>& examples, const Pass& pass, float scale) {
+  items_.clear();
+  for (const Example& e : examples) items_.push_back({e.sample, e.frames, e.input, e.target});
+  batch_.assign(items_);
+  const Mat mel = memory_.mel.top(batch_.frames.total);
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    const RowSpan rows = batch_.frames.spans[i];
+    std::memcpy(mel.row<float>(rows.first), examples[i].mel.data(), examples[i].mel.size() * sizeof(float));
+  }
+  const RowSpan last = batch_.frames.spans.back();
+  set_zero(mel.row_range(last.first + last.count, mel.rows - last.first - last.count));
+  return forward_backward(pass, model_, batch_, {scale, plan_.label_smoothing}, memory_);
+}
+
+StepReport Trainer::step(Loader& loader) {
+  const auto start = std::chrono::steady_clock::now();
+  const double waited = loader.waited_seconds();
+  const Pass pass{backend_, /*training=*/true, plan_.seed, static_cast<std::uint64_t>(state_.step)};
+  const std::int64_t tokens = tokens_of_next_step();
+  zero_gradients(model_);
+  double loss = 0;
+  std::vector<std::string> ids;
+  for (std::int64_t i = 0; i < plan_.accumulation; ++i) {
+    const std::vector<Example>& examples = loader.next();
+    require(std::ssize(examples) == plan_.batch, "the loader delivers whole micro-batches");
+    ids.clear();
+    for (const Example& e : examples) ids.push_back(e.id);
+    const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
+    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids);
+    loss += sum;
+  }
+  const double norm = gradient_norm(backend_, model_);
+  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids);
+  AdamW how = plan_.adamw;
+  how.learning_rate = plan_.schedule.rate(state_.step);
+  how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
+  how.step = state_.step + 1;
+  optimizer_step(backend_, model_, optimizer_, how);
+  ++state_.step;
+  state_.samples += static_cast<std::uint64_t>(plan_.batch * plan_.accumulation);
+  state_.target_tokens += tokens;
+  return {state_.step, epochs(state_.samples), loss / static_cast<double>(tokens), how.learning_rate,
+          norm,        seconds_since(start),   loader.waited_seconds() - waited};
+}
+
+void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {
+  const auto per_step = static_cast<std::uint64_t>(plan_.batch * plan_.accumulation);
+  const LoaderOptions options{.seed = plan_.seed,
+                              .batch = static_cast<std::size_t>(plan_.batch),
+                              .start = state_.samples,
+                              .end = static_cast<std::uint64_t>(plan_.max_steps) * per_step};
+  Loader loader(utterances_, maker_, options);
+  while (state_.step < plan_.max_steps) {
+    const StepReport report = step(loader);
+    Json row;
+    row["step"] = report.step;
+    row["epoch"] = report.epoch;
+    row["loss"] = report.loss;
+    row["learning_rate"] = report.learning_rate;
+    row["grad_norm"] = report.gradient_norm;
+    state_.log_history.push_back(std::move(row));
+    if (!after_step(report)) return;
+  }
+}
+
+}  // namespace sori

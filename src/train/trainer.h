@@ -1,0 +1,67 @@
+// The training loop: micro-batches in, optimizer steps out. It knows neither evaluation nor the screen: both are
+// callbacks.
+#pragma once
+
+#include <functional>
+
+#include "data/loader.h"
+#include "model/learn.h"
+#include "train/optimizer.h"
+#include "train/run_state.h"
+#include "train/schedule.h"
+
+namespace sori {
+
+struct StepReport {
+  std::int64_t step = 0;  // the one just finished, from 1
+  double epoch = 0, loss = 0, learning_rate = 0, gradient_norm = 0;
+  double seconds = 0, waited_seconds = 0;  // of this step; waited: for the loader
+};
+
+struct TrainPlan {
+  std::int64_t max_steps = 0, batch = 1, accumulation = 1;
+  std::uint64_t seed = 0;
+  Schedule schedule;
+  AdamW adamw;  // rates and scales are filled in at each step
+  double max_grad_norm = 1;
+  float label_smoothing = 0;
+};
+
+class Trainer {
+ public:
+  // All must outlive the trainer. The optimizer state is zeroed, or read from a checkpoint together with `state`.
+  Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, LearnMemory& memory,
+          const std::vector<Utterance>& utterances, const ExampleMaker& maker, const TrainPlan& plan, RunState& state);
+
+  // Runs until plan.max_steps or until after_step says stop. after_step is called between optimizer steps, where the
+  // state may be saved. Error kNumeric when the loss or the gradient is not a number: it names step and utterances, and
+  // the weights of the step before are untouched.
+  void run(const std::function<bool(const StepReport&)>& after_step);
+
+  double epochs(std::uint64_t samples) const {
+    return static_cast<double>(samples) / static_cast<double>(utterances_.size());
+  }
+
+ private:
+  StepReport step(Loader& loader);
+  std::int64_t tokens_of_next_step();
+  double micro_batch(const std::vector<Example>& examples, const Pass& pass, float scale);
+
+  Whisper& model_;
+  Backend& backend_;
+  OptimizerState& optimizer_;
+  LearnMemory& memory_;
+  const std::vector<Utterance>& utterances_;
+  const ExampleMaker& maker_;
+  TrainPlan plan_;
+  RunState& state_;
+  DataOrder order_;
+  Batch batch_;
+  std::vector<BatchItem> items_;
+  std::vector<int> target_counts_;  // of each utterance
+};
+
+// Most tokens of any utterance's labels: the T that memory is planned for.
+std::int64_t longest_labels(const std::vector<Utterance>& utterances, const ExampleMaker& maker);
+
+}  // namespace sori
