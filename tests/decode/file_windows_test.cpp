@@ -1,0 +1,71 @@
+#include "decode/file_windows.h"
+
+#include <gtest/gtest.h>
+
+#include "audio/sound_files.h"
+#include "support/temporary.h"
+#include "support/tiny_recognizer.h"
+
+namespace sori::test {
+namespace {
+
+using sori::testing::TemporaryFolder;
+
+// 16 bit at 16 kHz, so that what is read is what was written.
+std::vector<float> write_noise(const Path& path, std::size_t samples) {
+  std::vector<int> pcm(samples);
+  std::vector<float> out(samples);
+  const std::vector<float> values = noise(1, samples);
+  for (std::size_t i = 0; i < samples; ++i) {
+    // Louder and softer, so that some places are quieter than others.
+    const double envelope = 0.5 + 0.5 * std::sin(static_cast<double>(i) / 3000);
+    pcm[i] = static_cast<int>(values[i] * envelope * 32768);
+    out[i] = static_cast<float>(pcm[i]) / 32768;
+  }
+  write_bytes(path, pcm16(pcm));
+  return out;
+}
+
+TEST(FileWindows, AreThoseOfTheWholeSoundHoweverLong) {
+  const TemporaryFolder folder;
+  for (const std::size_t n : {std::size_t{1}, std::size_t{16000}, std::size_t{16001}, std::size_t{37 * 16000 + 77}}) {
+    const Path path = folder / "sound.pcm";
+    const std::vector<float> whole = write_noise(path, n);  // windows of 1 s, blocks of 16 s
+    FileWindows file(path, 1);
+    EXPECT_NEAR(file.seconds(), static_cast<double>(n) / kSampleRate, 1e-9);
+    std::vector<float> samples;
+    for (const Window& w : cut_windows(whole, 1)) {
+      ASSERT_TRUE(file.next(samples));
+      EXPECT_NEAR(file.begin() * kSampleRate, static_cast<double>(w.begin), 1e-3);
+      EXPECT_NEAR(file.end() * kSampleRate, static_cast<double>(w.end), 1e-3);
+      ASSERT_EQ(samples, std::vector<float>(whole.begin() + static_cast<std::ptrdiff_t>(w.begin),
+                                            whole.begin() + static_cast<std::ptrdiff_t>(w.end)));
+    }
+    EXPECT_FALSE(file.next(samples));
+    EXPECT_FALSE(file.next(samples));
+  }
+}
+
+TEST(FileWindows, OfAPartStayInside) {
+  const TemporaryFolder folder;
+  const Path path = folder / "sound.pcm";
+  const std::vector<float> whole = write_noise(path, 5 * 16000);
+  FileWindows file(path, 30, 1.5, 2.25);
+  std::vector<float> samples;
+  ASSERT_TRUE(file.next(samples));
+  EXPECT_EQ(samples, std::vector<float>(whole.begin() + 24000, whole.begin() + 36000));
+  EXPECT_EQ(file.begin(), 1.5);
+  EXPECT_FALSE(file.next(samples));
+}
+
+TEST(FileWindows, OfAnUnreadableFileAreAnErrorThatNamesIt) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "sound.wav", "RIFF is not enough");
+  const auto error = sori::testing::error_of([&] { FileWindows(folder / "sound.wav", 30); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::kInput);
+  EXPECT_NE(std::string(error->what()).find("sound.wav"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sori::test

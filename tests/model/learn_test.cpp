@@ -1,0 +1,207 @@
+// The whole model against transformers and PEFT: states, logits, losses and every gradient.
+#include "model/learn.h"
+
+#include <gtest/gtest.h>
+
+#include "support/tiny_golden.h"
+
+namespace sori::test {
+namespace {
+
+const Path kForward = golden("tiny_forward.safetensors");
+
+std::vector<GoldenUtterance> utterances(const std::string& target = "target") {
+  const SafetensorsFile f(kForward);
+  std::vector<GoldenUtterance> all;
+  for (int i = 0; i < 3; ++i) all.push_back(read_utterance(f, fmt::format("u{}.", i), target));
+  return all;
+}
+
+void nothing(Whisper&) {}
+
+TEST(TinyWhisper, GivesTheStatesAndLogitsOfTransformers) {
+  const SafetensorsFile f(kForward);
+  TinyRun run(make_reference_backend(DType::kF32), Keep::kNothing, nothing);
+  run.assign(utterances());
+  const Pass pass{*run.backend};
+  encoder_forward(pass, run.model.encoder, run.batch, run.memory.mel.top(run.batch.frames.total), run.memory.encoder,
+                  run.memory.scratch);
+  const Mat states = run.memory.encoder.norm.y.top(run.batch.audio.total);
+  decoder_forward(pass, run.model.decoder, run.batch, states, run.memory.decoder, run.memory.scratch);
+  const Mat result = run.memory.decoder.norm.y.top(run.batch.text.total);
+  std::vector<float> logits(static_cast<std::size_t>(result.rows * run.model.config.vocab_size));
+  const Mat all(logits.data(), result.rows, run.model.config.vocab_size);
+  run.backend->linear(result, run.model.decoder.embed_tokens.weight.weight, {}, all);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto expect = [&](const char* what, const Mat& actual, RowSpan rows) {
+      const std::vector<float> wanted = floats(f.get(fmt::format("u{}.{}", i, what)));
+      for (std::int64_t r = 0; r < rows.count; ++r)
+        for (std::int64_t c = 0; c < actual.cols; ++c)
+          // Logits of size 10 through 8 sublayers of products of length 64: 5e-4 is what the whole model is held to.
+          ASSERT_NEAR(actual.at(rows.first + r, c), wanted[static_cast<std::size_t>(r * actual.cols + c)], 5e-4)
+              << what << " of utterance " << i << " row " << r << " column " << c;
+    };
+    expect("states", states, run.batch.audio.spans[i]);
+    expect("logits", all, run.batch.text.spans[i]);
+  }
+}
+
+double mean_loss(const std::string& target, float smoothing) {
+  TinyRun run(make_reference_backend(DType::kF32), Keep::kNothing, nothing);
+  run.assign(utterances(target));
+  return forward_loss({*run.backend}, run.model, run.batch, {1, smoothing}, run.memory) /
+         static_cast<double>(target_tokens(run.batch));
+}
+
+TEST(TinyWhisper, GivesTheLossesOfTransformers) {
+  const SafetensorsFile f(kForward);
+  EXPECT_NEAR(mean_loss("target", 0), floats(f.get("loss.text"))[0], 1e-4);
+  EXPECT_NEAR(mean_loss("target_prompt", 0), floats(f.get("loss.prompt"))[0], 1e-4);
+  EXPECT_NEAR(mean_loss("target", 0.1f), floats(f.get("loss.smoothed"))[0], 1e-4);
+}
+
+// 2-norm of the difference over the 2-norm of the truth, or over a floor where the truth is zero.
+double relative(const std::vector<float>& truth, const Mat& actual) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    const double d = static_cast<double>(actual.row<float>(0)[i]) - truth[i];
+    difference += d * d;
+    size += static_cast<double>(truth[i]) * truth[i];
+  }
+  return std::sqrt(difference) / std::max(std::sqrt(size), 1e-6);
+}
+
+struct Method {
+  const char* file;
+  std::vector<std::string> targets;  // empty: full
+};
+
+void mark(Whisper& w, const Method& m) {
+  if (m.targets.empty())
+    train_everything(w);
+  else
+    add_lora(w, {.rank = 4, .alpha = 8, .target_modules = m.targets});
+}
+
+class TinyGradients : public testing::TestWithParam<Method> {};
+
+TEST_P(TinyGradients, AreThoseOfAutograd) {
+  const SafetensorsFile f(golden(GetParam().file));
+  for (const auto& [make, keep] :
+       {std::pair(&make_reference_backend, Keep::kEverything), std::pair(&make_reference_backend, Keep::kInputs),
+        std::pair(&make_cpu_backend, Keep::kEverything)}) {
+    TinyRun run(make(DType::kF32), keep, [&](Whisper& w) { mark(w, GetParam()); });
+    for_each_parameter(run.model, [&](const std::string& name, Parameter& p) {
+      if (const TensorView* t = f.find(peft_name(name)))
+        read_floats(*t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
+    });
+    run.assign(utterances());
+    forward_backward({*run.backend, true}, run.model, run.batch,
+                     {1.0f / static_cast<float>(target_tokens(run.batch)), 0}, run.memory);
+    int compared = 0;
+    double worst = 0;
+    for_each_parameter(run.model, [&](const std::string& name, Parameter& p) {
+      if (!p.trainable) return;
+      const TensorView* t = f.find("grad." + name);
+      if (!t) t = f.find("grad." + peft_name(name));
+      ASSERT_NE(t, nullptr) << name;
+      const double difference = relative(floats(*t), p.gradient);
+      worst = std::max(worst, difference);
+      EXPECT_LE(difference, 1e-3) << name;
+      ++compared;
+    });
+    EXPECT_GT(compared, 20);
+    RecordProperty("worst_gradient", fmt::format("{:.2e}", worst));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, TinyGradients,
+                         testing::Values(Method{"tiny_gradients_full.safetensors", {}},
+                                         Method{"tiny_gradients_lora.safetensors", {"q_proj", "v_proj"}},
+                                         Method{"tiny_gradients_lora_all_linear.safetensors", {"all-linear"}}),
+                         [](const auto& i) {
+                           return i.param.targets.empty() ? "Full" : i.param.targets.size() == 1 ? "AllLinear" : "QV";
+                         });
+
+std::vector<float> all_gradients(Whisper& model) {
+  std::vector<float> all;
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    if (p.trainable) all.insert(all.end(), p.gradient.row<float>(0), p.gradient.row<float>(0) + p.size());
+  });
+  return all;
+}
+
+void add_noisy_lora(Whisper& w) {
+  add_lora(w, {.rank = 3, .alpha = 6, .dropout = 0.2, .target_modules = {"all-linear"}});
+}
+
+void fill_noise(Whisper& w) {
+  std::uint64_t n = 0;
+  const Rng rng(5, Draw::kNoise);
+  for_each_parameter(w, [&](const std::string&, Parameter& p) {
+    if (p.trainable)
+      for (std::int64_t i = 0; i < p.size(); ++i) p.value.row<float>(0)[i] = 0.1f * static_cast<float>(rng.normal(n++));
+  });
+}
+
+template <class Prepare>
+std::vector<float> gradients_of(DType compute, Keep keep, Prepare prepare) {
+  TinyRun run(make_reference_backend(compute), keep, prepare);
+  fill_noise(run.model);
+  run.assign(utterances());
+  forward_backward({*run.backend, true, 1, 7}, run.model, run.batch, {0.1f, 0}, run.memory);
+  return all_gradients(run.model);
+}
+
+TEST(Recompute, GivesEqualBits) {
+  for (const DType compute : {DType::kF32, DType::kBF16})
+    EXPECT_EQ(gradients_of(compute, Keep::kEverything, add_noisy_lora),
+              gradients_of(compute, Keep::kInputs, add_noisy_lora));
+}
+
+TEST(Recompute, ServesLayersWithDifferentAdapters) {
+  const auto add_some = [](Whisper& w) {
+    add_lora(w, {.rank = 3,
+                 .alpha = 6,
+                 .target_modules = {"model.encoder.layers.1.fc1", "model.decoder.layers.1.encoder_attn.k_proj"}});
+  };
+  EXPECT_EQ(gradients_of(DType::kF32, Keep::kEverything, add_some), gradients_of(DType::kF32, Keep::kInputs, add_some));
+}
+
+TEST(Accumulation, OfSingleUtterancesEqualsOneBatch) {
+  std::vector<std::vector<float>> gradients;
+  for (const bool together : {true, false}) {
+    TinyRun run(make_reference_backend(DType::kF32), Keep::kEverything, add_noisy_lora);
+    fill_noise(run.model);
+    const auto all = utterances();
+    if (together) {
+      run.assign(all);
+      forward_backward({*run.backend, false}, run.model, run.batch, {0.1f, 0}, run.memory);
+    } else {
+      for (const GoldenUtterance& u : all) {
+        run.assign({u});
+        forward_backward({*run.backend, false}, run.model, run.batch, {0.1f, 0}, run.memory);
+      }
+    }
+    gradients.push_back(all_gradients(run.model));
+  }
+  for (std::size_t i = 0; i < gradients[0].size(); ++i)
+    // Sums of at most 3 * 24 rows in another order: gamma(72) of f32, on gradients of about 1.
+    ASSERT_NEAR(gradients[0][i], gradients[1][i], 72 * 0x1p-24 * std::max(1.0f, std::abs(gradients[0][i])) * 4);
+}
+
+TEST(Dropout, ChangesTheLossOnlyWhileTraining) {
+  TinyRun run(make_reference_backend(DType::kF32), Keep::kEverything, add_noisy_lora);
+  fill_noise(run.model);
+  run.assign(utterances());
+  const auto loss = [&](bool training, std::uint64_t step) {
+    return forward_backward({*run.backend, training, 1, step}, run.model, run.batch, {0.1f, 0}, run.memory);
+  };
+  EXPECT_EQ(loss(false, 1), loss(false, 2));
+  EXPECT_EQ(loss(true, 1), loss(true, 1));
+  EXPECT_NE(loss(true, 1), loss(true, 2));
+  EXPECT_NE(loss(true, 1), loss(false, 1));
+}
+
+}  // namespace
+}  // namespace sori::test

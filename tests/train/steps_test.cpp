@@ -1,0 +1,125 @@
+// Ten optimizer steps against torch.optim.AdamW under transformers' linear schedule, full and LoRA.
+#include <gtest/gtest.h>
+
+#include "support/tiny_golden.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace sori::test {
+namespace {
+
+struct Run {
+  const char* name;
+  DType compute;
+  double tolerance;  // relative, of a loss
+  std::unique_ptr<Backend> (*make)(DType) = make_reference_backend;
+};
+
+std::unique_ptr<Backend> backend_or_null(const Run& run) {
+  try {
+    return run.make(run.compute);
+  } catch (const Error&) {
+    return nullptr;  // this CPU has no products of that type
+  }
+}
+
+class TenSteps : public testing::TestWithParam<Run> {};
+
+TEST_P(TenSteps, LoseAsTheReferenceDoes) {
+  const auto [name, compute, tolerance, make] = GetParam();
+  auto backend = backend_or_null(GetParam());
+  if (!backend) GTEST_SKIP() << "this CPU does not multiply bf16";
+  const std::string where = "tiny_steps.json";
+  const Json golden_runs = read_json(golden(where));
+  const Json& wanted = golden_runs.at("runs").at(name);
+  const SafetensorsFile f(golden("tiny_steps.safetensors"));
+  const bool lora = std::string(name).starts_with("lora");
+  TinyRun run(std::move(backend), Keep::kEverything, [&](Whisper& w) {
+    if (lora)
+      add_lora(w, {.rank = 4, .alpha = 8});
+    else
+      train_everything(w);
+  });
+  for_each_parameter(run.model, [&](const std::string& n, Parameter& p) {
+    if (const TensorView* t = f.find("start." + peft_name(n)))
+      read_floats(*t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
+  });
+  Carver count = Carver::counting();
+  carve_optimizer(count, run.model);
+  Arena arena(count.bytes());
+  Carver carver(arena);
+  OptimizerState state = carve_optimizer(carver, run.model);
+  set_zero(state);
+
+  const Schedule schedule{"linear", wanted.at("learning_rate").get<double>(), 2, 10};
+  const auto smoothing = wanted.value("label_smoothing", 0.0f);
+  double worst = 0;
+  for (int step = 0; step < 10; ++step) {
+    std::vector<GoldenUtterance> batch;
+    for (int i = 0; f.find(fmt::format("step{}.u{}.input", step, i)); ++i)
+      batch.push_back(read_utterance(f, fmt::format("step{}.u{}.", step, i)));
+    run.assign(batch);
+    zero_gradients(run.model);
+    const auto tokens = static_cast<double>(target_tokens(run.batch));
+    const double loss = forward_backward({*run.backend, true}, run.model, run.batch,
+                                         {static_cast<float>(1 / tokens), smoothing}, run.memory) /
+                        tokens;
+    const double expected = wanted.at("losses")[static_cast<std::size_t>(step)].get<double>();
+    EXPECT_NEAR(loss, expected, tolerance * expected) << "step " << step;
+    worst = std::max(worst, std::abs(loss - expected) / expected);
+    const double norm = gradient_norm(*run.backend, run.model);
+    if (compute == DType::kF32) {
+      EXPECT_NEAR(norm, wanted.at("gradient_norms")[static_cast<std::size_t>(step)].get<double>(), 1e-2 * norm)
+          << "step " << step;
+    }
+    EXPECT_NEAR(schedule.rate(step), wanted.at("learning_rates")[static_cast<std::size_t>(step)].get<double>(), 1e-12);
+    AdamW how;
+    how.learning_rate = schedule.rate(step);
+    how.weight_decay = wanted.at("weight_decay").get<double>();
+    how.gradient_scale = clip_scale(norm, 1.0);
+    how.step = step + 1;
+    optimizer_step(*run.backend, run.model, state, how);
+  }
+  RecordProperty("worst_loss", fmt::format("{:.2e}", worst));
+}
+
+const auto kRunName = [](const testing::TestParamInfo<Run>& i) {
+  return std::string(i.param.name) + (i.param.compute == DType::kF32 ? "_f32" : "_bf16");
+};
+
+INSTANTIATE_TEST_SUITE_P(Reference, TenSteps,
+                         testing::Values(Run{"full", DType::kF32, 1e-3}, Run{"lora", DType::kF32, 1e-3},
+                                         Run{"full", DType::kBF16, 0.02}, Run{"lora", DType::kBF16, 0.02},
+                                         Run{"full_smoothed", DType::kF32, 1e-3}),
+                         kRunName);
+
+INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
+                         testing::Values(Run{"full", DType::kF32, 1e-3, make_cpu_backend},
+                                         Run{"lora", DType::kF32, 1e-3, make_cpu_backend},
+                                         Run{"full", DType::kBF16, 0.02, make_cpu_backend},
+                                         Run{"lora", DType::kBF16, 0.02, make_cpu_backend},
+                                         Run{"lora_smoothed", DType::kF32, 1e-3, make_cpu_backend}),
+                         kRunName);
+
+TEST(Schedule, WarmsUpAndDecays) {
+  const Schedule linear{"linear", 1.0, 2, 10};
+  EXPECT_EQ(linear.rate(0), 0);
+  EXPECT_EQ(linear.rate(1), 0.5);
+  EXPECT_EQ(linear.rate(2), 1);
+  EXPECT_EQ(linear.rate(6), 0.5);
+  EXPECT_EQ(linear.rate(10), 0);
+  const Schedule cosine{"cosine", 2.0, 0, 8};
+  EXPECT_EQ(cosine.rate(0), 2);
+  EXPECT_NEAR(cosine.rate(4), 1, 1e-15);
+  EXPECT_NEAR(cosine.rate(8), 0, 1e-15);
+  EXPECT_EQ((Schedule{"constant", 3.0, 0, 8}.rate(7)), 3);
+}
+
+TEST(Clipping, ShortensLongGradientsOnly) {
+  EXPECT_EQ(clip_scale(0.5, 1.0), 1);
+  EXPECT_NEAR(clip_scale(4, 1.0), 0.25, 1e-6);
+  EXPECT_EQ(clip_scale(4, 0), 1);
+}
+
+}  // namespace
+}  // namespace sori::test

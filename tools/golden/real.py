@@ -1,0 +1,79 @@
+"""Real Whisper base in f32: logits of the human clip, and greedy transcriptions of clips."""
+import subprocess
+
+import numpy as np
+import torch
+from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
+
+import make_corpus
+from golden.audio import HUMAN, RATE, read_wav
+from golden.common import OUT, versions, write_json, write_tensors
+
+PROMPT = ["<|startoftranscript|>", "<|ko|>", "<|transcribe|>", "<|notimestamps|>"]
+HUMAN_TEXT = "그는 이리저리 피하면서 길 한 옆으로 걸어갔다"
+CLIPS, TRIED, LONGEST, MARGIN = 10, 100, 100, 0.01
+
+
+def load(folder):
+    network = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    return network, WhisperTokenizerFast(tokenizer_file=str(folder / "tokenizer.json")), WhisperFeatureExtractor(feature_size=80)
+
+
+def features_of(extract, samples):
+    return extract(samples, sampling_rate=RATE, return_tensors="pt").input_features
+
+
+@torch.no_grad()
+def logits(folder):
+    network, tokens, extract = load(folder)
+    features = features_of(extract, read_wav(HUMAN))
+    inputs = tokens.convert_tokens_to_ids(PROMPT) + tokens(" " + HUMAN_TEXT, add_special_tokens=False).input_ids
+    out = network(input_features=features, decoder_input_ids=torch.tensor([inputs]), use_cache=False)
+    values = out.logits[0]
+    columns = torch.cat([torch.arange(0, values.shape[1], 53), values.topk(10).indices.flatten()]).unique()
+    rows = torch.arange(0, 1500, 100)
+    note = versions("torch", "transformers")
+    write_tensors("real_features.safetensors", {"features": features[0]}, {"versions": note, "note": "log-mel of clips/test_ko.wav, [80, 3000]"})
+    write_tensors("real_logits.safetensors", {
+        "input": torch.tensor(inputs).int(), "columns": columns.int(), "logits": values[:, columns],
+        "rows": rows.int(), "states": out.encoder_last_hidden_state[0][rows]},
+        {"versions": note, "note": "input [T]; logits [T, columns]: the logits at these token ids; states: the encoder's output at these rows"})
+
+
+@torch.no_grad()
+def transcribe(network, tokens, extract, samples):
+    """Text tokens without prompt and end, whether the end was reached, the smallest distance between the best two logits of a step."""
+    out = network.generate(features_of(extract, samples), language="ko", task="transcribe", num_beams=1, do_sample=False, max_new_tokens=128,
+                           return_dict_in_generate=True, output_scores=True)
+    end = network.generation_config.eos_token_id
+    ids = out.sequences[0].tolist()
+    ids = ids[len(PROMPT):] if ids[:1] == tokens.convert_tokens_to_ids(PROMPT[:1]) else ids
+    margins = [(best[0] - best[1]).item() for best in (score[0].topk(2).values for score in out.scores)]
+    ended = ids[-1] == end
+    ids = ids[:ids.index(end)] if end in ids else ids
+    return {"ids": ids, "ended": ended, "text": tokens.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+            "smallest_margin": min(margins)}
+
+
+def greedy(folder):
+    network, tokens, extract = load(folder)
+    clips = OUT / "clips"
+    clips.mkdir(parents=True, exist_ok=True)
+    for old in clips.glob("*.flac"):
+        old.unlink()
+    cases = [{"clip": "clips/test_ko.wav", "spoken": HUMAN_TEXT, **transcribe(network, tokens, extract, read_wav(HUMAN))}]
+    for utterance in make_corpus.utterances({"train": 0, "dev": 0, "eval": TRIED}, seed=0)["eval"]:
+        pcm = make_corpus.speak(utterance.spoken, utterance.rng)
+        found = transcribe(network, tokens, extract, np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768)
+        if not found["ended"] or len(found["ids"]) > LONGEST or found["smallest_margin"] < MARGIN:
+            continue
+        name = f"clips/synthetic_{len(cases):02}.flac"
+        subprocess.run(["sox", "-D", "-t", "raw", "-r", str(RATE), "-e", "signed-integer", "-b", "16", "-c", "1", "-", str(OUT / name)],
+                       input=pcm, check=True)
+        cases.append({"clip": name, "spoken": utterance.spoken, **found})
+        print(f"  {name}: {len(found['ids'])} tokens, margin {found['smallest_margin']:.3f}")
+        if len(cases) == 1 + CLIPS:
+            break
+    write_json("greedy.json", {
+        "versions": versions("torch", "transformers", "tokenizers"), "max_new_tokens": 128, "cases": cases,
+        "note": "f32; ids: without prompt and end; smallest_margin: between the best two logits over the steps, after suppression"})
