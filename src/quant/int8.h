@@ -1,0 +1,23 @@
+// 8-bit rows (Dettmers et al., "LLM.int8()", 2022; bitsandbytes' int8_vectorwise_quant): one scale a row.
+#pragma once
+
+#include <span>
+
+#include "tensor/mat.h"
+
+namespace sori {
+
+// number = code * absmax / 127. As in a file: codes are `weight`, absmax is `SCB`.
+struct Int8 {
+  const std::int8_t* codes = nullptr;  // [rows, cols]
+  const float* absmax = nullptr;       // [rows]
+  std::int64_t rows = 0, cols = 0;
+};
+
+// Numbers of one row from column `first` on, as f32.
+void decode(const Int8& w, std::int64_t row, std::int64_t first, std::span<float> out);
+
+// Codes of a row, and its largest magnitude, which is returned. A row of zeros has absmax 0 and codes 0.
+float quantise_int8(std::span<const float> row, std::span<std::int8_t> codes);
+
+}  // namespace sori
