@@ -5,14 +5,16 @@
 #   ./test.sh --fast      release build, the fast tier only
 #   ./test.sh --sanitize  the fast tier under AddressSanitizer and UndefinedBehaviorSanitizer,
 #                         then the loader, queue and lock tests under ThreadSanitizer
+#   ./test.sh --oracle    the tests against the reference programs; SORI_ORACLE_PYTHON names a Python that has torch,
+#                         transformers, peft and ctranslate2
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 mode=${1:-all}
 case "$mode" in
-  all | --fast | --sanitize) ;;
+  all | --fast | --sanitize | --oracle) ;;
   *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -56,8 +58,9 @@ if [[ $mode == --fast ]]; then
   run_tests release -L fast
 else
   # Real Whisper base, imported afresh beside its download: what the tests read is what this build wrote.
-  source=$(tools/fetch_model.py)
-  export SORI_TEST_MODEL=${source%-ct2}
-  build/release/src/sori import --overwrite "$source" "$SORI_TEST_MODEL"
-  run_tests release -LE oracle
+  SORI_TEST_SOURCE=$(tools/fetch_model.py)
+  export SORI_TEST_SOURCE SORI_TEST_MODEL=${SORI_TEST_SOURCE%-ct2}
+  build/release/src/sori import --overwrite "$SORI_TEST_SOURCE" "$SORI_TEST_MODEL"
+  [[ $mode == --oracle ]] && chosen=(-L oracle) || chosen=(-LE oracle)
+  run_tests release "${chosen[@]}"
 fi

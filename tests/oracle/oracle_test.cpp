@@ -90,8 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& i) { return i.param.name; });
 
 TEST(OracleText, OfTheUntunedModelIsThatOfCTranslate2) {
-  const char* source = std::getenv("SORI_TEST_MODEL");
-  if (source == nullptr) GTEST_SKIP() << "set SORI_TEST_MODEL to the folder that tools/fetch_model.py prints";
+  const char* source = std::getenv("SORI_TEST_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "set SORI_TEST_SOURCE to the folder that tools/fetch_model.py prints";
   check_with_python(fmt::format("text '{}' '{}' '{}'", SORI_BINARY, source, golden("clips/test_ko.wav").string()));
 }
 
