@@ -73,15 +73,4 @@ std::string format_seconds(double seconds) {
   return fmt::format("{:.1f} s", seconds);
 }
 
-std::uint64_t peak_resident_bytes() {
-  std::FILE* f = std::fopen("/proc/self/status", "re");
-  if (!f) return 0;
-  char line[256];
-  std::uint64_t kib = 0;
-  while (std::fgets(line, sizeof line, f))
-    if (std::strncmp(line, "VmHWM:", 6) == 0) kib = std::strtoull(line + 6, nullptr, 10);
-  std::fclose(f);
-  return kib * 1024;
-}
-
 }  // namespace sori

@@ -31,7 +31,4 @@ class Log {
 std::string format_bytes(std::uint64_t bytes);  // "1.35 GiB"
 std::string format_seconds(double seconds);     // "1 h 02 min", "3 min 05 s", "4.2 s"
 
-// Highest resident memory of this process so far, in bytes (VmHWM).
-std::uint64_t peak_resident_bytes();
-
 }  // namespace sori

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "base/process_memory.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
 #include "data/dataset.h"

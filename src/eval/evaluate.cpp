@@ -4,7 +4,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "base/log.h"
+#include "base/process_memory.h"
 #include "decode/transcribe.h"
 #include "metrics/normaliser.h"
 

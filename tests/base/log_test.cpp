@@ -30,13 +30,5 @@ TEST(Log, WritesPlainLinesToAFile) {
   EXPECT_EQ(text, "hello\nstep 10/10  loss 1.5  in 0.0 s\n");
 }
 
-TEST(Log, KnowsThePeakMemoryOfThisProcess) {
-  const std::uint64_t before = peak_resident_bytes();
-  std::vector<char> block(64 << 20, 1);
-  EXPECT_EQ(block[block.size() / 2], 1);
-  EXPECT_GE(peak_resident_bytes(), before);
-  EXPECT_GE(peak_resident_bytes(), std::uint64_t{64} << 20);
-}
-
 }  // namespace
 }  // namespace sori
