@@ -33,6 +33,10 @@ BaseWeight view(const TensorView& t, std::int64_t rows, std::int64_t cols) {
 }
 
 // Trainable numbers and vectors are f32 of our own.
+bool is_own(const std::string& name, const Parameter& p) {
+  return is_adapter(name) || p.trainable || p.shape.size() == 1;
+}
+
 void load_own(Carver& c, Parameter& p, const TensorView* t) {
   const Mat value = c.mat(DType::kF32, p.rows(), p.cols());
   if (!c.counts_only() && t) read_floats(*t, 0, {value.row<float>(0), static_cast<std::size_t>(value.size())});
@@ -60,10 +64,17 @@ void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
     if (is_adapter(name)) return load_own(c, p, nullptr);
     const TensorView& t = find(file, name, p, "the model folder is damaged; run 'sori import' again");
     if (!c.counts_only()) refuse_not_finite(file, name, t);
-    if (p.trainable || p.shape.size() == 1)
+    if (is_own(name, p))
       load_own(c, p, &t);
     else
       load_frozen(c, p, t);
+  });
+}
+
+void count_weights(Carver& c, Whisper& model) {
+  const Carver::In weights(c, Purpose::kWeights);
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (is_own(name, p)) load_own(c, p, nullptr);
   });
 }
 

@@ -13,6 +13,9 @@ namespace sori {
 // shape, kNumeric for NaN or infinity.
 void load_weights(Carver& carver, Whisper& model, const TensorFile& file);
 
+// The memory that load_weights would take, without a file: for plans. Frozen matrices count as lying aligned in one.
+void count_weights(Carver& carver, Whisper& model);
+
 // Puts a file's adapter tensors into adapters that have memory. Error kInput where they do not fit each other exactly.
 void load_adapter(Whisper& model, const TensorFile& adapter);
 
