@@ -26,8 +26,6 @@ struct Delta {
   }
 };
 
-bool is_linear(const NamedShape& t) { return t.shape.size() == 2 && t.name.find(".embed_") == std::string::npos; }
-
 std::vector<float> numbers(const TensorFile& file, const std::string& name, const Shape& shape) {
   const TensorView& t = file.get(name);
   const std::string where = file.where() + ": " + name;

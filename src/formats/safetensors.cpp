@@ -13,8 +13,8 @@ Error bad(const std::string& what, const std::string& where) { return Error{Erro
 
 std::optional<DType> type_of(std::string_view name) {
   constexpr std::pair<std::string_view, DType> kTypes[] = {
-      {"F32", DType::kF32}, {"F16", DType::kF16}, {"BF16", DType::kBF16}, {"I8", DType::kI8},
-      {"U8", DType::kU8},   {"I16", DType::kI16}, {"I32", DType::kI32},   {"I64", DType::kI64}};
+      {"F32", DType::kF32}, {"F16", DType::kF16}, {"BF16", DType::kBF16}, {"I8", DType::kI8},     {"U8", DType::kU8},
+      {"I16", DType::kI16}, {"I32", DType::kI32}, {"I64", DType::kI64},   {"F8_E4M3", DType::kF8}};
   for (const auto& [known, type] : kTypes)
     if (known == name) return type;
   return std::nullopt;
@@ -42,7 +42,7 @@ TensorView parse_entry(const std::string& name, const JsonMap& entry, std::span<
     throw bad("needs exactly a dtype, a shape and two data_offsets", where);
 
   const auto type = type_of(entry["dtype"].get_ref<const std::string&>());
-  if (!type) throw bad("has a type that is not supported (f32, f16, bf16, i8, u8, i16, i32, i64)", where);
+  if (!type) throw bad("has a type that is not supported (f32, f16, bf16, f8_e4m3, i8, u8, i16, i32, i64)", where);
   if (entry["shape"].size() > kMaxRank) throw bad(fmt::format("has more than {} dimensions", kMaxRank), where);
   Shape shape;
   for (const JsonMap& dim : entry["shape"]) {

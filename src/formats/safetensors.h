@@ -14,8 +14,8 @@ inline constexpr std::size_t kHeaderCap = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxHeaderCap = std::size_t{100} << 20;  // the format's own limit
 
 // Refused with Error kInput: a header that is too long or not strict JSON; names twice or not printable ASCII; other
-// types than f32, f16, bf16, i8, u8, i16, i32, i64; empty or overflowing shapes; bytes that do not fit the shape; gaps,
-// overlaps and anything after the last tensor; pickles.
+// types than f32, f16, bf16, f8_e4m3, i8, u8, i16, i32, i64; empty or overflowing shapes; bytes that do not fit the
+// shape; gaps, overlaps and anything after the last tensor; pickles.
 class SafetensorsFile : public TensorFile {
  public:
   explicit SafetensorsFile(const Path& path, std::size_t header_cap = kHeaderCap);
@@ -28,8 +28,9 @@ class SafetensorsFile : public TensorFile {
 // shards must agree exactly, and no shard may lie outside the folder.
 std::unique_ptr<TensorFile> open_safetensors_folder(const Path& folder, std::size_t header_cap = kHeaderCap);
 
-// Where a writer puts the bytes: tensors whose size is a multiple of 64 first, so that they are aligned (the header is
-// padded to 64 bytes) although the format forbids gaps. Otherwise the order given.
+// Where a writer puts the bytes: tensors whose size is a multiple of 64 first, then multiples of 32, 16, ... 1, so that
+// each begins at a multiple of the power of two in its own size (the header is padded to 64 bytes) although the format
+// forbids gaps. Otherwise the order given.
 std::vector<TensorInfo> aligned_order(std::vector<TensorInfo> tensors);
 
 // Writes tensor by tensor; the file appears under its name at commit(). Equal input gives equal bytes.

@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
@@ -14,7 +16,7 @@ std::uint64_t bytes_of(const TensorInfo& t) {
 }
 
 const char* format_name(DType type) {
-  constexpr const char* kNames[] = {"F32", "F16", "BF16", "I8", "U8", "I32", "I16", "I64"};
+  constexpr const char* kNames[] = {"F32", "F16", "BF16", "I8", "U8", "I32", "I16", "I64", "F8_E4M3"};
   return kNames[static_cast<int>(type)];
 }
 
@@ -37,8 +39,9 @@ std::string header_text(const std::vector<TensorInfo>& order, const Metadata& me
 }  // namespace
 
 std::vector<TensorInfo> aligned_order(std::vector<TensorInfo> tensors) {
-  std::stable_partition(tensors.begin(), tensors.end(),
-                        [](const TensorInfo& t) { return bytes_of(t) % kAlignment == 0; });
+  const auto alignment = [](const TensorInfo& t) { return std::gcd(bytes_of(t), kAlignment); };
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [&](const TensorInfo& a, const TensorInfo& b) { return alignment(a) > alignment(b); });
   return tensors;
 }
 

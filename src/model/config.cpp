@@ -140,6 +140,8 @@ std::vector<NamedShape> tensor_list(const WhisperConfig& config) {
   return list;
 }
 
+bool is_linear(const NamedShape& t) { return t.shape.size() == 2 && t.name.find(".embed_") == std::string::npos; }
+
 WhisperConfig size_config(const std::string& size) {
   for (const Size& s : kSizes) {
     if (size != s.name) continue;

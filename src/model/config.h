@@ -42,6 +42,9 @@ struct NamedShape {
 // Every tensor of the model, in Hugging Face's names and order. proj_out is tied to embed_tokens, so it is not listed.
 std::vector<NamedShape> tensor_list(const WhisperConfig& config);
 
+// The weight matrix of a linear layer: neither vector, convolution nor embedding.
+bool is_linear(const NamedShape& tensor);
+
 // The published sizes: tiny, base, small, medium, large-v3, large-v3-turbo. Error kUsage for another name.
 WhisperConfig size_config(const std::string& size);
 const std::vector<std::string>& size_names();

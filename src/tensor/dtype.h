@@ -10,15 +10,15 @@
 
 namespace sori {
 
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kI8, kU8, kI32, kI16, kI64 };
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kI8, kU8, kI32, kI16, kI64, kF8 };
 
 constexpr std::size_t size_of(DType t) {
-  constexpr std::size_t kSizes[] = {4, 2, 2, 1, 1, 4, 2, 8};
+  constexpr std::size_t kSizes[] = {4, 2, 2, 1, 1, 4, 2, 8, 1};
   return kSizes[static_cast<int>(t)];
 }
 
 constexpr std::string_view name_of(DType t) {  // as options and reports spell it
-  constexpr std::string_view kNames[] = {"f32", "f16", "bf16", "i8", "u8", "i32", "i16", "i64"};
+  constexpr std::string_view kNames[] = {"f32", "f16", "bf16", "i8", "u8", "i32", "i16", "i64", "f8_e4m3"};
   return kNames[static_cast<int>(t)];
 }
 

@@ -119,7 +119,7 @@ TEST(Safetensors, RefusesBytesThatDoNotFitTheShape) {
 }
 
 TEST(Safetensors, RefusesUnknownTypes) {
-  for (const char* type : {"F64", "F8_E4M3", "F4", "BOOL", "f32", ""})
+  for (const char* type : {"F64", "F8_E5M2", "F4", "BOOL", "f32", ""})
     EXPECT_THAT(refusal_of(entry("a", type, "[1]", "[0,1]"), 1), ::testing::HasSubstr("type that is not supported"))
         << type;
 }
@@ -206,6 +206,22 @@ TEST(SafetensorsWriter, AlignsTensorsWhoseSizeIsAMultipleOf64) {
   const SafetensorsFile file(folder / "x.safetensors");  // mapped at a page boundary
   for (const char* name : {"first", "second"})
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(file.get(name).bytes.data()) % 64, 0u) << name;
+}
+
+TEST(SafetensorsWriter, AlignsNumbersWhateverLiesBetweenThem) {
+  std::vector<TensorInfo> given{{"codes", DType::kI8, {3}},  {"scales", DType::kF32, {5}},
+                                {"kind", DType::kU8, {}},    {"bias", DType::kBF16, {11}},
+                                {"wide", DType::kF32, {16}}, {"more", DType::kF32, {2, 3}},
+                                {"fp8", DType::kF8, {6}}};
+  const TemporaryFolder folder;
+  SafetensorsWriter writer(folder / "x.safetensors", given, {});
+  for (const TensorInfo& t : writer.order())
+    writer.write(t.name, bytes_of(std::string(*byte_count(t.type, t.shape), 'x')));
+  writer.commit();
+  const SafetensorsFile file(folder / "x.safetensors");
+  for (const TensorView& t : file.tensors())
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(t.bytes.data()) % size_of(t.type), 0u) << t.name;
+  EXPECT_EQ(file.get("fp8").type, DType::kF8);
 }
 
 TEST(SafetensorsWriter, GivesEqualBytesForEqualInput) {
