@@ -68,7 +68,7 @@ void adamw_step(benchmark::State& s) {
   const Mat g = m.mat(DType::kF32, kWide, kWidth), w = m.mat(DType::kF32, kWide, kWidth),
             first = m.mat(DType::kF32, kWide, kWidth);
   const Mat second = m.mat(DType::kF32, kWide, kWidth, 0);
-  measure(s, 0, [&] { m.backend().adamw_step({.learning_rate = 1e-5}, g, w, first, second); });
+  measure(s, 0, [&] { m.backend().adamw_step({.learning_rate = 1e-5}, g, w, {first}, {second}); });
 }
 void sum_squares(benchmark::State& s) {
   Memory m(DType::kBF16);

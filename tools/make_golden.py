@@ -4,7 +4,8 @@
 usage: make_golden.py --model HF_FOLDER [NAME...]
 
 HF_FOLDER: Whisper base in Hugging Face form. NAME: the files to make, all by default. Needs torch, transformers, tokenizers, peft,
-safetensors and jiwer; their versions are written into each file. The same versions give the same values on the same kind of CPU.
+bitsandbytes, safetensors and jiwer; their versions are written into each file. The same versions give the same values on the same kind
+of CPU.
 """
 import argparse
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # everything lies in the folder given; read when the packages are imported
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from golden import audio, real, text, tiny  # noqa: E402
+from golden import audio, optimizer, real, text, tiny  # noqa: E402
 
 FILES = {
     "tokenizer": text.tokenizer,
@@ -25,6 +26,7 @@ FILES = {
     "tiny_gradients": tiny.gradients,
     "tiny_adapter": tiny.adapter,
     "tiny_steps": tiny.steps,
+    "adamw_8bit": optimizer.adamw_8bit,
     "real_logits": real.logits,
     "greedy": real.greedy,
 }

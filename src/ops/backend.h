@@ -15,6 +15,7 @@
 #include <span>
 
 #include "quant/base_weight.h"
+#include "quant/dynamic_map.h"
 #include "tensor/carver.h"
 
 namespace sori {
@@ -57,6 +58,16 @@ struct AdamW {  // Loshchilov & Hutter, "Decoupled weight decay regularization",
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
   double gradient_scale = 1;  // from clipping by the global norm
   std::int64_t step = 1;      // counted from 1, for the bias correction
+  // Names what bf16 weights are rounded by: element i goes away from zero where its place between its two neighbours,
+  // counted in 2^-16, plus Rng(seed, Draw::kRounding, step, tensor).bits(i) >> 16 is at least 2^16.
+  std::uint64_t seed = 0, tensor = 0;
+};
+
+// A moment of a weight, f32 or in 8 bits: codes of the flattened tensor in blocks of kDynamicBlock, as in bitsandbytes'
+// AdamW8bit, of the signed map for the first moment and of the other one for the second.
+struct Moment {
+  Mat values;               // of the weight's shape: f32, or u8 codes
+  float* absmax = nullptr;  // [dynamic_blocks] of codes
 };
 
 // The largest sizes that will be asked for; a backend takes its scratch memory for them once.
@@ -136,8 +147,9 @@ class Backend {
   // dx f32 += dy f32 with the mask applied.
   virtual void dropout_backward(ConstMat dy, const DropoutMask& mask, Mat dx) = 0;
 
-  // One step on f32 weights: m, v are the moments, all of the same shape.
-  virtual void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v) = 0;
+  // One step on a weight, f32 or bf16 (rounded by chance, so that small steps are not lost). gradient: f32; m, v: both
+  // f32 or both codes, which are decoded, updated in f32 and encoded again. Everything contiguous.
+  virtual void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) = 0;
   // Sum of squares of f32, the same for any number of threads.
   virtual double sum_squares(ConstMat x) = 0;
 };

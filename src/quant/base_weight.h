@@ -4,6 +4,8 @@
 
 #include <variant>
 
+#include "quant/int8.h"
+#include "quant/nf4.h"
 #include "tensor/mat.h"
 
 namespace sori {
@@ -15,17 +17,27 @@ struct Dense {
   std::int64_t rows = 0, cols = 0;
 };
 
-using BaseWeight = std::variant<Dense<float>, Dense<f16>, Dense<bf16>>;
+template <class T>
+void decode(const Dense<T>& w, std::int64_t row, std::int64_t first, std::span<float> out) {
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = to_float(w.data[row * w.cols + first + static_cast<std::int64_t>(i)]);
+}
+
+using BaseWeight = std::variant<Dense<float>, Dense<f16>, Dense<bf16>, Int8, Nf4>;
 
 std::int64_t rows_of(const BaseWeight& w);
 std::int64_t cols_of(const BaseWeight& w);
-std::size_t bytes_of(const BaseWeight& w);
-std::string_view format_of(const BaseWeight& w);  // "f32", "f16", "bf16"
+std::size_t bytes_of(const BaseWeight& w);        // with its scales
+std::string_view format_of(const BaseWeight& w);  // "f32", "f16", "bf16", "int8", "nf4"
+
+// The numbers of an f32, f16 or bf16 weight where they lie; empty for a quantised one.
+ConstMat dense(const BaseWeight& w);
 
 // A contiguous matrix of numbers as a weight.
 BaseWeight as_weight(ConstMat m);
 
-// The definition of what a weight's numbers are: rows [first, first + out.rows) into out (f32 or bf16). The fast
+// The definition of what a weight's numbers are: decode() of its format, rounded where out (f32 or bf16) is bf16. Rows
+// [first, first + out.rows). The fast
 // decoders in ops/cpu are tested against it.
 void decode_rows(const BaseWeight& w, std::int64_t first, Mat out);
 

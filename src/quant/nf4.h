@@ -6,28 +6,51 @@
 #include <array>
 #include <span>
 
+#include "quant/dynamic_map.h"
 #include "tensor/mat.h"
 
 namespace sori {
 
-inline constexpr std::int64_t kNf4Block = 64;         // numbers that share an absmax
-inline constexpr std::int64_t kNf4NestedBlock = 256;  // absmax codes that share a nested absmax
+inline constexpr std::int64_t kNf4Block = 64;                   // numbers that share an absmax
+inline constexpr std::int64_t kNf4NestedBlock = kDynamicBlock;  // absmax codes that share a nested absmax
 
-extern const std::array<float, 16> kNf4Map;      // what a code stands for, times its block's absmax
-extern const std::array<float, 256> kNestedMap;  // the signed dynamic map of 8 bits
+// What a code stands for, times its block's absmax (QLoRA, appendix E).
+inline constexpr std::array<float, 16> kNf4Map{-1.0f,
+                                               -0.6961928009986877f,
+                                               -0.5250730514526367f,
+                                               -0.39491748809814453f,
+                                               -0.28444138169288635f,
+                                               -0.18477343022823334f,
+                                               -0.09105003625154495f,
+                                               0.0f,
+                                               0.07958029955625534f,
+                                               0.16093020141124725f,
+                                               0.24611230194568634f,
+                                               0.33791524171829224f,
+                                               0.44070982933044434f,
+                                               0.5626170039176941f,
+                                               0.7229568362236023f,
+                                               1.0f};
+inline constexpr const std::array<float, 256>& kNestedMap = kSignedDynamicMap.numbers;
 
 // number = kNf4Map[code] * absmax, absmax = kNestedMap[code] * nested_absmax + offset.
 struct Nf4 {
-  const std::uint8_t* codes = nullptr;    // [ceil(rows * cols / 2)]; the even element in the high nibble
-  const std::uint8_t* absmax = nullptr;   // [nf4_blocks] codes of kNestedMap
-  const float* nested_absmax = nullptr;   // [nf4_nested_blocks]
+  const std::uint8_t* codes = nullptr;   // [ceil(rows * cols / 2)]; the even element in the high nibble
+  const std::uint8_t* absmax = nullptr;  // [nf4_blocks] codes of kNestedMap
+  const float* nested_absmax = nullptr;  // [nf4_nested_blocks]
   float offset = 0;
   std::int64_t rows = 0, cols = 0;
 };
 
+constexpr std::int64_t nf4_bytes(std::int64_t numbers) { return (numbers + 1) / 2; }
 constexpr std::int64_t nf4_blocks(std::int64_t numbers) { return (numbers + kNf4Block - 1) / kNf4Block; }
 constexpr std::int64_t nf4_nested_blocks(std::int64_t numbers) {
   return (nf4_blocks(numbers) + kNf4NestedBlock - 1) / kNf4NestedBlock;
+}
+
+// Of one block of the flattened tensor.
+inline float decode_absmax(const Nf4& w, std::int64_t block) {
+  return kNestedMap[w.absmax[block]] * w.nested_absmax[block / kNf4NestedBlock] + w.offset;
 }
 
 // Numbers of one row from column `first` on, as f32.

@@ -14,14 +14,12 @@ std::span<const std::byte> bytes_of_mat(const Mat& m) {
   return {static_cast<const std::byte*>(m.data), static_cast<std::size_t>(m.size()) * size_of(m.type)};
 }
 
+// What is written is dense: what learns, or an unquantised model.
 std::span<const std::byte> bytes_of_weight(const BaseWeight& w) {
-  return std::visit(
-      [&](const auto& d) { return std::as_bytes(std::span(d.data, static_cast<std::size_t>(d.rows * d.cols))); }, w);
+  return {static_cast<const std::byte*>(dense(w).data), bytes_of(w)};
 }
 
-DType type_of(const BaseWeight& w) {
-  return std::visit([](const auto& d) { return dtype_of<std::remove_cvref_t<decltype(*d.data)>>; }, w);
-}
+DType type_of(const BaseWeight& w) { return dense(w).type; }
 
 struct Named {
   TensorInfo info;

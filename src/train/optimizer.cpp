@@ -51,7 +51,7 @@ void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, con
   std::size_t i = 0;
   for_each_learning(model, [&](Parameter& p) {
     const Moments& s = state.moments[i++];
-    backend.adamw_step(p.shape.size() == 1 ? undecayed : how, p.gradient, p.value, s.m, s.v);
+    backend.adamw_step(p.shape.size() == 1 ? undecayed : how, p.gradient, p.value, {s.m}, {s.v});
   });
 }
 

@@ -1,24 +1,13 @@
 // The same call gives the same bits: again, on another backend of the same kind, and for our own sums with any number
 // of threads.
-#include "base/threads.h"
 #include "ops/backends.h"
 #include "ops/reference/linear.h"
+#include "ops/threads.h"
 
 namespace sori::test {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-class Threads {  // sets their number for a scope
- public:
-  explicit Threads(int n) : before_(thread_count()) { set_thread_count(n); }
-  ~Threads() { set_thread_count(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 constexpr std::int64_t kRows = 960, kWidth = 80, kClasses = 300;
 

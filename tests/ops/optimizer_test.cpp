@@ -1,43 +1,105 @@
-#include "ops/reference/optimizer.h"
-
+#include "ops/adamw.h"
 #include "ops/backends.h"
+#include "ops/threads.h"
 
 namespace sori::test {
 namespace {
 
 class Optimizer : public OnEveryBackend {};
 
-// Roundings in f32, counted along the formula. First moment: two products and a sum. Second: one product more, all
-// terms positive. The step m / (sqrt v + epsilon) has the error of m and half that of v, and nine roundings of its own;
-// the weight two.
 TEST_P(Optimizer, AdamWFollowsTheFormulaInDouble) {
-  for (const auto& [rows, cols, layout] : {std::tuple{5l, 37l, kPlain}, {5l, 37l, kStrided}, {131l, 257l, kPlain}}) {
-    Drawn draw(1);
-    OwnedMat weight = draw.mat(DType::kF32, rows, cols, layout), m(DType::kF32, rows, cols, layout), v = m;
-    for (OwnedMat* moment : {&m, &v}) reference::write(Values(rows, cols), *moment);
-    Backend& backend = make({.rows = rows, .width = cols});
-    for (std::int64_t step = 1; step <= (rows > 5 ? 2 : 20); ++step) {
-      const AdamW how{1e-2, 0.9, 0.98, 1e-6, 0.1, 0.7, step};
-      const OwnedMat gradient = draw.mat(DType::kF32, rows, cols, layout, 1e-3);
-      const Values g = gradient.values(), before_m = m.values(), before_w = weight.values();
-      Values w = before_w, m1 = before_m, v1 = v.values(), w_bound = w, m_bound = w, v_bound = w;
-      for (std::size_t i = 0; i < g.data.size(); ++i) {
-        reference::adamw_step(how, g.data[i], w.data[i], m1.data[i], v1.data[i]);
-        const double moment_terms =
-            std::abs(how.beta1 * before_m.data[i]) + (1 - how.beta1) * std::abs(0.7 * g.data[i]);
-        m_bound.data[i] = gamma(5, kRoundoffF32) * moment_terms + storage(DType::kF32, m1.data[i]);
-        v_bound.data[i] = gamma(7, kRoundoffF32) * v1.data[i] + storage(DType::kF32, v1.data[i]);
-        const double denominator = std::sqrt(v1.data[i] / (1 - std::pow(how.beta2, step))) + how.epsilon;
-        const double unit = how.learning_rate / (1 - std::pow(how.beta1, step)) / denominator;
-        w_bound.data[i] = gamma(4, kRoundoffF32) * std::abs(before_w.data[i]) + unit * m_bound.data[i] +
-                          gamma(14, kRoundoffF32) * unit * std::abs(m1.data[i]) + storage(DType::kF32, w.data[i]);
+  for (const DType type : {DType::kF32, DType::kBF16})
+    for (const bool coded : {false, true})
+      for (const auto& [rows, cols] : {std::pair{5l, 37l}, {1l, 700l}, {131l, 257l}}) {
+        Drawn draw(1);
+        Tensors t(draw.mat(type, rows, cols), coded);
+        Backend& backend = make({.rows = rows, .width = cols});
+        for (std::int64_t step = 1; step <= (rows > 5 ? 2 : 20); ++step) {
+          const AdamW how{1e-2, 0.9, 0.98, 1e-6, 0.1, 0.7, step, 11, 3};
+          const OwnedMat gradient = draw.mat(DType::kF32, rows, cols, kPlain, 1e-3);
+          const Expected e = expected_step(how, gradient.values(), t);
+          backend.adamw_step(how, gradient, t.weight, t.first(), t.second());
+          const std::string what =
+              fmt::format("{} weight, {} moments, step {}", name_of(type), coded ? "8-bit" : "f32", step);
+          SCOPED_TRACE(what);
+          if (type == DType::kF32) {
+            ASSERT_TRUE(within("weight", e.w, t.weight, e.w_bound));
+          } else {
+            expect_rounded(e, how, t.weight);
+          }
+          if (coded) {
+            expect_coded(kSignedDynamicMap, e.m, e.m_bound, t.first());
+            expect_coded(kUnsignedDynamicMap, e.v, e.v_bound, t.second());
+          } else {
+            ASSERT_TRUE(within("m", e.m, t.m, e.m_bound));
+            ASSERT_TRUE(within("v", e.v, t.v, e.v_bound));
+          }
+          ASSERT_TRUE(t.weight.gaps_untouched() && t.m.gaps_untouched() && t.v.gaps_untouched());
+        }
       }
-      backend.adamw_step(how, gradient, weight, m, v);
-      ASSERT_TRUE(within(fmt::format("adamw m, step {}", step), m1, m, m_bound));
-      ASSERT_TRUE(within(fmt::format("adamw v, step {}", step), v1, v, v_bound));
-      ASSERT_TRUE(within(fmt::format("adamw weight, step {}", step), w, weight, w_bound));
+}
+
+// Three pieces of work, the last one short.
+TEST_P(Optimizer, AdamWDoesNotDependOnTheNumberOfThreads) {
+  for (const DType type : {DType::kF32, DType::kBF16})
+    for (const bool coded : {false, true}) {
+      std::vector<std::byte> results[3];
+      for (int n = 1; n <= 3; ++n) {
+        const Threads threads(n);
+        Drawn draw(4);
+        Tensors t(draw.mat(type, 131, 257), coded);
+        const OwnedMat gradient = draw.mat(DType::kF32, 131, 257);
+        Backend& backend = make({.rows = 131, .width = 257});
+        for (std::int64_t step = 1; step <= 2; ++step)
+          backend.adamw_step({.learning_rate = 0.1, .step = step}, gradient, t.weight, t.first(), t.second());
+        for (const OwnedMat* m : {&t.weight, &t.m, &t.v}) {
+          const auto bits = bits_of(*m);
+          results[n - 1].insert(results[n - 1].end(), bits.begin(), bits.end());
+        }
+      }
+      EXPECT_TRUE(results[0] == results[1]);
+      EXPECT_TRUE(results[0] == results[2]);
     }
+}
+
+// A step of a tenth of the distance to the next bf16 number. Each weight moves by that distance or not at all, with a
+// variance of at most a quarter of its square, so the mean of N is within 5 deviations, 5 / (2 sqrt N) of it, of a
+// tenth; nearest rounding would never move.
+TEST_P(Optimizer, SmallStepsOfBf16WeightsAreNotLost) {
+  constexpr std::int64_t kWeights = 1 << 14;
+  constexpr double kDistance = 0x1p-8;  // below 1
+  const OwnedMat gradient = Drawn(5).mat(DType::kF32, 1, kWeights, kPlain, 0);
+  Backend& backend = make({.rows = 1, .width = kWeights});
+  std::vector<std::vector<std::byte>> results;
+  for (const auto& [seed, step, tensor] : {std::tuple{1u, 1, 1u}, {2u, 1, 1u}, {1u, 2, 1u}, {1u, 1, 2u}, {1u, 1, 1u}}) {
+    Tensors t(OwnedMat(DType::kBF16, 1, kWeights), /*coded=*/false);
+    for (std::int64_t c = 0; c < kWeights; ++c) store(t.weight, 0, c, 1);
+    backend.adamw_step(
+        {.learning_rate = 0.1 * kDistance, .weight_decay = 1, .step = step, .seed = seed, .tensor = tensor}, gradient,
+        t.weight, t.first(), t.second());
+    double mean = 0;
+    for (const double w : t.weight.values().data) {
+      ASSERT_TRUE(w == 1 || w == 1 - kDistance) << w;
+      mean += (1 - w) / kDistance / kWeights;
+    }
+    EXPECT_NEAR(mean, 0.1, 5 / (2 * std::sqrt(static_cast<double>(kWeights))));
+    results.push_back(bits_of(t.weight));
   }
+  EXPECT_TRUE(results.front() == results.back());
+  for (std::size_t i = 1; i + 1 < results.size(); ++i)
+    EXPECT_FALSE(results[0] == results[i]) << "seed, step and tensor each choose other numbers";
+}
+
+TEST_P(Optimizer, BlocksWithoutGradientKeepZeroMoments) {
+  Drawn draw(7);
+  Tensors t(draw.mat(DType::kF32, 1, 300), /*coded=*/true);
+  const std::vector<std::byte> before = bits_of(t.weight);
+  const OwnedMat gradient = draw.mat(DType::kF32, 1, 300, kPlain, 0);
+  make({.rows = 1, .width = 300})
+      .adamw_step({.learning_rate = 0.1, .step = 1}, gradient, t.weight, t.first(), t.second());
+  EXPECT_EQ(before, bits_of(t.weight));
+  for (const double x : t.m_values().data) ASSERT_EQ(x, 0);
+  for (const double x : t.v_values().data) ASSERT_EQ(x, 0);
 }
 
 TEST_P(Optimizer, AdamWDecaysOnlyByTheLearningRateWithoutGradient) {
@@ -45,8 +107,20 @@ TEST_P(Optimizer, AdamWDecaysOnlyByTheLearningRateWithoutGradient) {
   for (std::int64_t c = 0; c < 3; ++c)
     store(weight, 0, c, 2), store(m, 0, c, 0), store(v, 0, c, 0), store(gradient, 0, c, 0);
   make({.rows = 1, .width = 3})
-      .adamw_step({.learning_rate = 0.25, .weight_decay = 0.5, .step = 1}, gradient, weight, m, v);
+      .adamw_step({.learning_rate = 0.25, .weight_decay = 0.5, .step = 1}, gradient, weight, {m}, {v});
   for (std::int64_t c = 0; c < 3; ++c) EXPECT_EQ(weight.mat().at(0, c), 1.75f);
+}
+
+TEST_P(Optimizer, AdamWRefusesWhatDoesNotFit) {
+  Drawn draw(8);
+  Tensors t(draw.mat(DType::kF32, 4, 6), false), coded(t.weight, true), wide(draw.mat(DType::kF32, 4, 7), false);
+  const OwnedMat gradient = draw.mat(DType::kF32, 4, 6), gaps = draw.mat(DType::kF32, 4, 6, kStrided);
+  Backend& b = make({.rows = 4, .width = 7});
+  EXPECT_NO_THROW(b.adamw_step({}, gradient, t.weight, t.first(), t.second()));
+  EXPECT_THROW(b.adamw_step({}, gradient, wide.weight, t.first(), t.second()), Bug);
+  EXPECT_THROW(b.adamw_step({}, gradient, t.weight, wide.first(), t.second()), Bug);
+  EXPECT_THROW(b.adamw_step({}, gaps, t.weight, t.first(), t.second()), Bug);
+  EXPECT_THROW(b.adamw_step({}, gradient, t.weight, coded.first(), t.second()), Bug) << "one of them in 8 bits";
 }
 
 TEST_P(Optimizer, SumSquaresAddsEveryElementOnce) {
@@ -83,6 +157,20 @@ TEST(OptimizerDefinition, AdamWMatchesNumbersComputedByHand) {
   EXPECT_NEAR(m, 3, 8 * kRoundoffF64);
   EXPECT_NEAR(v, 7, 16 * kRoundoffF64);
   EXPECT_NEAR(w, 10 - 0.5 - 0.4, 64 * kRoundoffF64);
+}
+
+// 1 + 2^-7 / 4 lies a quarter of the way between two bf16 numbers: three quarters of the bits leave it below.
+TEST(OptimizerDefinition, RoundingByChanceMovesAwayFromZeroAsOftenAsTheRestSays) {
+  for (const float sign : {1.0f, -1.0f}) {
+    const float x = sign * (1 + 0x1p-9f), below = sign, above = sign * (1 + 0x1p-7f);
+    EXPECT_EQ(to_float(reference::round_by_chance(x, 0)), below);
+    EXPECT_EQ(to_float(reference::round_by_chance(x, 0xbfff)), below);
+    EXPECT_EQ(to_float(reference::round_by_chance(x, 0xc000)), above);
+    EXPECT_EQ(to_float(reference::round_by_chance(x, 0xffff)), above);
+    EXPECT_EQ(to_float(reference::round_by_chance(sign, 0xffff)), sign) << "a bf16 number stays";
+    EXPECT_EQ(to_float(reference::round_by_chance(sign * INFINITY, 0xffff)), sign * INFINITY);
+  }
+  EXPECT_TRUE(std::isnan(to_float(reference::round_by_chance(std::bit_cast<float>(0x7fffffffu), 0xffff))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Optimizer, ::testing::ValuesIn(all_backends()), case_name);

@@ -155,11 +155,15 @@ class CpuBackend final : public Backend {
             "dropout_backward: dy, dx [N, C] f32");
     dropout_rows(dy, mask, true, dx);
   }
-  void adamw_step(const AdamW& how, ConstMat g, Mat w, Mat m, Mat v) override {
-    require(g.same_shape(w) && m.same_shape(w) && v.same_shape(w),
+  void adamw_step(const AdamW& how, ConstMat g, Mat w, const Moment& m, const Moment& v) override {
+    require(g.same_shape(w) && m.values.same_shape(w) && v.values.same_shape(w),
             "adamw_step: everything has the shape of the weight");
-    const bool flat = g.contiguous() && w.contiguous() && m.contiguous() && v.contiguous();
-    for_elements(w.rows, w.cols, flat, [&](auto part) { kernels::adamw(how, part(g), part(w), part(m), part(v)); });
+    require(g.contiguous() && w.contiguous() && m.values.contiguous() && v.values.contiguous(),
+            "adamw_step: no gaps between rows");
+    require(m.values.type == v.values.type, "adamw_step: moments of one type");
+    constexpr std::int64_t kPiece = 64 * kDynamicBlock;
+    c_.for_rows(w.size(), kPiece,
+                [&](std::int64_t first, std::int64_t n) { kernels::adamw(how, g, w, m, v, first, n); });
   }
   double sum_squares(ConstMat x) override { return sori::sum_squares(c_, x); }
 

@@ -9,6 +9,8 @@
 namespace sori::kernels {
 
 void convert(ConstMat x, float scale, Mat y);  // y = scale * x in y's type; x may be f16 and of any alignment
+// Rows and columns of a weight from (row, col) on, as quant/base_weight.h's decode() defines them, in to's type.
+void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to);
 void add_to(ConstMat x, Mat y);                // y f32 += x
 void add_vector(const float* bias, Mat y);     // y f32 += bias in each row
 void gelu(Mat x);                              // x f32, in place

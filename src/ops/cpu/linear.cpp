@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::int64_t kFewRows = 16;     // up to here dot products beat packing the weight (decoding)
 constexpr std::int64_t kFewOutputs = 64;  // of one piece of such a product
+constexpr std::int64_t kFewDecoded = 8;   // rows of a quantised weight that are decoded at a time, to stay in cache
 
 // The end of a tile t f32 that lies at (row, col) of y: + bias, keep, gelu, + add.
 void finish_tile(const Epilogue& e, Mat t, std::int64_t row, std::int64_t col, Mat y) {
@@ -46,7 +47,14 @@ void multiply_few(CpuContext& c, ConstMat x, const BaseWeight& w, std::int64_t f
   const Scratch::Frame frame(own);
   const Mat wide = own.mat(DType::kF32, x.rows, x.cols);
   kernels::convert(x, 1, wide);
-  kernels::few_products(wide, stored(w, first, t.cols, 0, x.cols), c.compute, t);
+  if (const ConstMat numbers = dense(w); !numbers.empty())
+    return kernels::few_products(wide, numbers.row_range(first, t.cols), c.compute, t);
+  const Mat decoded = own.mat(c.compute, std::min(kFewDecoded, t.cols), x.cols);
+  for (std::int64_t o = 0; o < t.cols; o += decoded.rows) {
+    const Mat rows = decoded.top(std::min(decoded.rows, t.cols - o));
+    kernels::decode(w, first + o, 0, rows);
+    kernels::few_products(wide, rows, c.compute, t.col_range(o, rows.rows));
+  }
 }
 
 void linear_few(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) {

@@ -51,7 +51,7 @@ void add_products(CpuContext& c, ConstMat dy, ConstMat x, Mat sum, int thread) {
   for (std::int64_t row = 0; row < dy.rows; row += kDepth) {
     const Scratch::Frame step(own);
     const std::int64_t rows = std::min(kDepth, dy.rows - row);
-    const ConstMat a = dense(dy.row_range(row, rows), own), b = dense(x.row_range(row, rows), own);
+    const ConstMat a = without_gaps(dy.row_range(row, rows), own), b = without_gaps(x.row_range(row, rows), own);
     c.tiles.product(gradient_shape(c.compute, sum.rows, sum.cols, rows)).run(thread, a.data, b.data, sum.row<float>(0));
   }
 }

@@ -7,28 +7,17 @@ namespace {
 
 constexpr std::int64_t kStaggered = 32;  // elements between decoded rows, so that they do not share cache sets
 
-template <class T>
-ConstMat view(const Dense<T>& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) {
-  return {reinterpret_cast<const char*>(w.data) + (row * w.cols + col) * static_cast<std::int64_t>(sizeof(T)),
-          dtype_of<T>, rows, cols, w.cols};
-}
-
 bool lies_in(const BaseWeight& w, DType type) {
-  return std::visit(
-      [&](const auto& format) {
-        const ConstMat first = view(format, 0, 1, 0, 1);
-        return first.type == type && reinterpret_cast<std::uintptr_t>(first.data) % size_of(type) == 0;
-      },
-      w);
+  const ConstMat m = dense(w);
+  return !m.empty() && m.type == type && reinterpret_cast<std::uintptr_t>(m.data) % size_of(type) == 0;
 }
 
-// The same in the compute type: where they lie if they have it, else decoded into scratch.
+// Rows and columns of a weight in the compute type: where they lie if they have it, else decoded into scratch.
 ConstMat numbers(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols,
                  bool in_place, DType type, Scratch& scratch) {
-  const ConstMat from = stored(w, row, rows, col, cols);
-  if (in_place) return from;
+  if (in_place) return dense(w).row_range(row, rows).col_range(col, cols);
   const Mat to(scratch.mat(type, rows, cols + kStaggered).data, type, rows, cols, cols + kStaggered);
-  kernels::convert(from, 1, to);
+  kernels::decode(w, row, col, to);
   return to;
 }
 
@@ -40,10 +29,6 @@ std::int64_t block_cols(std::int64_t depth) {
 
 std::int64_t panel_cols(std::int64_t depth) {
   return std::max<std::int64_t>(1, kPanelValues / (depth * block_cols(depth))) * block_cols(depth);
-}
-
-ConstMat stored(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) {
-  return std::visit([&](const auto& format) { return view(format, row, rows, col, cols); }, w);
 }
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
@@ -72,7 +57,7 @@ Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
 }
 
 // Rows of an operand without gaps: where they lie, or copied.
-ConstMat dense(ConstMat m, Scratch& scratch) {
+ConstMat without_gaps(ConstMat m, Scratch& scratch) {
   if (m.contiguous()) return m;
   const Mat copy = scratch.mat(m.type, m.rows, m.cols);
   kernels::convert(m, 1, copy);
@@ -92,7 +77,7 @@ PanelTiles::PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, 
 
 void PanelTiles::run(int thread, std::int64_t row_tile, std::int64_t block, Mat to, Scratch& own) const {
   const Scratch::Frame frame(own);
-  const ConstMat a = dense(a_.row_range(row_tile * kTileRows, rows(row_tile)), own);
+  const ConstMat a = without_gaps(a_.row_range(row_tile * kTileRows, rows(row_tile)), own);
   tiles_[row_tile == row_tiles() - 1][block == panel_.blocks() - 1]->run(thread, a.data, panel_.at(block),
                                                                          to.row<float>(0));
 }

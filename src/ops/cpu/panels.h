@@ -32,11 +32,8 @@ struct Panel {
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block);
 
-// Rows and columns of a weight where they lie.
-ConstMat stored(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols);
-
 // Rows of an operand without gaps: where they lie, or copied.
-ConstMat dense(ConstMat m, Scratch& scratch);
+ConstMat without_gaps(ConstMat m, Scratch& scratch);
 
 // Tiles [64, block] of a product of one panel: full or last in rows and in columns.
 class PanelTiles {

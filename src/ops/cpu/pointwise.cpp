@@ -32,30 +32,6 @@ void gelu_backward(ConstMat pre, ConstMat dy, Mat dx) {
   });
 }
 
-// One step of f32 weights, in the order of torch.optim.AdamW.
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v) {
-  const double step = static_cast<double>(how.step);
-  const double correct1 = 1 - std::pow(how.beta1, step), correct2 = 1 - std::pow(how.beta2, step);
-  const auto set = [](double x) HWY_ATTR { return constant(static_cast<float>(x)); };
-  const Vec scale = set(how.gradient_scale), keep = set(1 - how.learning_rate * how.weight_decay);
-  const Vec beta1 = set(how.beta1), rest1 = set(1 - how.beta1), beta2 = set(how.beta2), rest2 = set(1 - how.beta2);
-  const Vec rate = set(how.learning_rate / correct1), root2 = set(std::sqrt(correct2)), epsilon = set(how.epsilon);
-  for (std::int64_t r = 0; r < weight.rows; ++r) {
-    const float* gs = gradient.row<float>(r);
-    float *ws = weight.row<float>(r), *ms = m.row<float>(r), *vs = v.row<float>(r);
-    for_vectors(weight.cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
-      const Vec g = hn::Mul(load_some(gs + i, n), scale);
-      const Vec m1 = hn::MulAdd(beta1, load_some(ms + i, n), hn::Mul(rest1, g));
-      const Vec v1 = hn::MulAdd(beta2, load_some(vs + i, n), hn::Mul(rest2, hn::Mul(g, g)));
-      const Vec below = hn::Add(hn::Div(hn::Sqrt(v1), root2), epsilon);
-      const Vec w1 = hn::NegMulAdd(rate, hn::Div(m1, below), hn::Mul(load_some(ws + i, n), keep));
-      store_some(m1, ms + i, n);
-      store_some(v1, vs + i, n);
-      store_some(w1, ws + i, n);
-    });
-  }
-}
-
 double sum_squares(ConstMat x) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> half;
@@ -81,13 +57,9 @@ HWY_AFTER_NAMESPACE();
 namespace sori::kernels {
 HWY_EXPORT(gelu);
 HWY_EXPORT(gelu_backward);
-HWY_EXPORT(adamw);
 HWY_EXPORT(sum_squares);
 void gelu(Mat x) { HWY_DYNAMIC_DISPATCH(gelu)(x); }
 void gelu_backward(ConstMat pre, ConstMat dy, Mat dx) { HWY_DYNAMIC_DISPATCH(gelu_backward)(pre, dy, dx); }
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v) {
-  HWY_DYNAMIC_DISPATCH(adamw)(how, gradient, weight, m, v);
-}
 double sum_squares(ConstMat x) { return HWY_DYNAMIC_DISPATCH(sum_squares)(x); }
 }  // namespace sori::kernels
 #endif

@@ -18,16 +18,6 @@ void zero_row(Mat m, std::int64_t r) {
   std::memset(m.row_range(r, 1).data, 0, static_cast<std::size_t>(m.cols) * size_of(m.type));
 }
 
-// One row of a table as f32.
-void table_row(const BaseWeight& table, std::int64_t r, Mat to) {
-  std::visit(
-      [&](const auto& w) {
-        kernels::convert(ConstMat(w.data + r * w.cols, dtype_of<std::remove_cvref_t<decltype(*w.data)>>, 1, w.cols), 1,
-                         to);
-      },
-      table);
-}
-
 }  // namespace
 
 void layer_norm_backward(CpuContext& c, ConstMat x, ConstMat stats, const float* gain, ConstMat dy, Mat dx,
@@ -109,7 +99,7 @@ void add_rows(CpuContext& c, ConstMat x, const BaseWeight& table, std::span<cons
         zero_row(y, r);
         continue;
       }
-      table_row(table, place, row);
+      kernels::decode(table, place, 0, row);
       if (!x.empty()) {
         kernels::convert(x.row_range(r, 1), 1, sum);
         kernels::add_to(sum, row);
@@ -130,8 +120,8 @@ void embed(CpuContext& c, const BaseWeight& tokens, std::span<const int> ids, co
         zero_row(y, r);
         continue;
       }
-      table_row(tokens, id, sum);
-      table_row(positions, place, row);
+      kernels::decode(tokens, id, 0, sum);
+      kernels::decode(positions, place, 0, row);
       kernels::add_to(row, sum);
       kernels::convert(sum, 1, y.row_range(r, 1));
     }

@@ -203,15 +203,19 @@ class ReferenceBackend final : public Backend {
   }
   void dropout_backward(ConstMat dy, const DropoutMask& mask, Mat dx) override { apply_dropout(dy, mask, true, dx); }
 
-  void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v) override {
-    require(gradient.same_shape(weight) && m.same_shape(weight) && v.same_shape(weight), "adamw_step: one shape");
+  void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) override {
+    require(gradient.same_shape(weight) && m.values.same_shape(weight) && v.values.same_shape(weight),
+            "adamw_step: everything has the shape of the weight");
+    require(gradient.contiguous() && weight.contiguous() && m.values.contiguous() && v.values.contiguous(),
+            "adamw_step: no gaps between rows");
+    require(m.values.type == v.values.type, "adamw_step: moments of one type");
     const Values g = read(gradient);
-    Values w = read(weight), first = read(m), second = read(v);
+    Values w = read(weight), first = read(m, kSignedDynamicMap), second = read(v, kUnsignedDynamicMap);
     for (std::size_t i = 0; i < g.data.size(); ++i)
       reference::adamw_step(how, g.data[i], w.data[i], first.data[i], second.data[i]);
-    write(w, weight);
-    write(first, m);
-    write(second, v);
+    write_weight(w, how, weight);
+    write(first, kSignedDynamicMap, m);
+    write(second, kUnsignedDynamicMap, v);
   }
 
   double sum_squares(ConstMat x) override { return reference::sum_squares(read(x)); }

@@ -1,0 +1,126 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/adamw.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/cpu/code_table.h"
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/math-inl.h"
+#include "ops/cpu/random-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sori::kernels::HWY_NAMESPACE {
+
+// The factors of a step, in f32.
+struct Factors {
+  explicit Factors(const AdamW& how)
+      : scale(static_cast<float>(how.gradient_scale)),
+        keep(static_cast<float>(1 - how.learning_rate * how.weight_decay)),
+        beta1(static_cast<float>(how.beta1)),
+        rest1(static_cast<float>(1 - how.beta1)),
+        beta2(static_cast<float>(how.beta2)),
+        rest2(static_cast<float>(1 - how.beta2)),
+        rate(static_cast<float>(how.learning_rate / (1 - std::pow(how.beta1, static_cast<double>(how.step))))),
+        root2(static_cast<float>(std::sqrt(1 - std::pow(how.beta2, static_cast<double>(how.step))))),
+        epsilon(static_cast<float>(how.epsilon)) {}
+
+  float scale, keep, beta1, rest1, beta2, rest2, rate, root2, epsilon;
+};
+
+HWY_INLINE void store_weight(Vec w, const std::uint32_t*, float* p, std::size_t n) { store_some(w, p, n); }
+// As reference::round_by_chance.
+HWY_INLINE void store_weight(Vec w, const std::uint32_t* random, bf16* p, std::size_t n) {
+  const Words d;
+  const auto bits = hn::BitCast(d, w);
+  const auto moved = hn::Add(bits, hn::ShiftRight<16>(hn::LoadU(d, random)));
+  const auto kept = hn::And(moved, hn::Set(d, 0xffff0000U));
+  store_some(hn::BitCast(Floats(), hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(w)), bits, kept)), p, n);
+}
+
+// In the order of torch.optim.AdamW. `random`: a word for each element, where W is bf16.
+template <class W>
+void update(const Factors& f, const float* gs, const std::uint32_t* random, W* ws, float* ms, float* vs,
+            std::int64_t count) {
+  const Vec scale = constant(f.scale), keep = constant(f.keep), beta1 = constant(f.beta1), rest1 = constant(f.rest1),
+            beta2 = constant(f.beta2), rest2 = constant(f.rest2), rate = constant(f.rate), root2 = constant(f.root2),
+            epsilon = constant(f.epsilon);
+  for_vectors(count, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+    const Vec g = hn::Mul(load_some(gs + i, n), scale);
+    const Vec m1 = hn::MulAdd(beta1, load_some(ms + i, n), hn::Mul(rest1, g));
+    const Vec v1 = hn::MulAdd(beta2, load_some(vs + i, n), hn::Mul(rest2, hn::Mul(g, g)));
+    const Vec below = hn::Add(hn::Div(hn::Sqrt(v1), root2), epsilon);
+    const Vec w1 = hn::NegMulAdd(rate, hn::Div(m1, below), hn::Mul(load_some(ws + i, n), keep));
+    store_some(m1, ms + i, n);
+    store_some(v1, vs + i, n);
+    store_weight(w1, random + i, ws + i, n);
+  });
+}
+
+void decode(const DynamicMap& map, const std::uint8_t* codes, float absmax, std::int64_t n, float* numbers) {
+  for (std::int64_t i = 0; i < n; ++i) numbers[i] = map.numbers[codes[i]] * absmax;
+}
+
+// As quantise_block; the numbers are spoilt.
+float encode(const CodeTable& table, float* numbers, std::int64_t n, std::uint8_t* codes) {
+  Vec largest = hn::Zero(Floats());
+  for_vectors(n, [&](std::int64_t i, std::size_t rest)
+                     HWY_ATTR { largest = hn::Max(largest, hn::Abs(load_some(numbers + i, rest))); });
+  const float absmax = hn::GetLane(hn::MaxOfLanes(Floats(), largest));
+  const Vec divisor = constant(absmax > 0 ? absmax : 1);
+  for_vectors(n, [&](std::int64_t i, std::size_t rest)
+                     HWY_ATTR { store_some(hn::Div(load_some(numbers + i, rest), divisor), numbers + i, rest); });
+  for (std::int64_t i = 0; i < n; ++i) codes[i] = table.code(numbers[i]);
+  return absmax;
+}
+
+template <class W>
+void adamw_blocks(const AdamW& how, const float* gs, W* ws, const Moment& m, const Moment& v, std::int64_t first,
+                  std::int64_t count) {
+  constexpr bool kRandom = std::is_same_v<W, bf16>;
+  constexpr std::int64_t kWordsOfACounter = 4;
+  const auto words = static_cast<std::int64_t>(kWordsOfACounter * hn::Lanes(Words()));
+  const bool coded = m.values.type == DType::kU8;
+  const Factors factors(how);
+  const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
+  std::uint32_t random[kDynamicBlock] = {};
+  float m_numbers[kDynamicBlock], v_numbers[kDynamicBlock];
+  for (std::int64_t begin = first; begin < first + count; begin += kDynamicBlock) {
+    const std::int64_t n = std::min(kDynamicBlock, first + count - begin), block = begin / kDynamicBlock;
+    if constexpr (kRandom)
+      for (std::int64_t i = 0; i < kDynamicBlock; i += words)
+        random_words(rng, static_cast<std::uint32_t>((begin + i) / kWordsOfACounter), random + i);
+    if (!coded) {
+      update(factors, gs + begin, random, ws + begin, m.values.row<float>(0) + begin, v.values.row<float>(0) + begin,
+             n);
+      continue;
+    }
+    std::uint8_t *const m_codes = m.values.row<std::uint8_t>(0) + begin, *const v_codes =
+                                                                             v.values.row<std::uint8_t>(0) + begin;
+    decode(kSignedDynamicMap, m_codes, m.absmax[block], n, m_numbers);
+    decode(kUnsignedDynamicMap, v_codes, v.absmax[block], n, v_numbers);
+    update(factors, gs + begin, random, ws + begin, m_numbers, v_numbers, n);
+    m.absmax[block] = encode(kSignedCodes, m_numbers, n, m_codes);
+    v.absmax[block] = encode(kUnsignedCodes, v_numbers, n, v_codes);
+  }
+}
+
+void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+           std::int64_t n) {
+  with_type(weight.type, [&](auto* type) HWY_ATTR {
+    using W = std::remove_pointer_t<decltype(type)>;
+    adamw_blocks(how, gradient.row<float>(0), weight.row<W>(0), m, v, first, n);
+  });
+}
+
+}  // namespace sori::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sori::kernels {
+HWY_EXPORT(adamw);
+void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+           std::int64_t n) {
+  HWY_DYNAMIC_DISPATCH(adamw)(how, gradient, weight, m, v, first, n);
+}
+}  // namespace sori::kernels
+#endif
