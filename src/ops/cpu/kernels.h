@@ -11,9 +11,9 @@ namespace sori::kernels {
 void convert(ConstMat x, float scale, Mat y);  // y = scale * x in y's type; x may be f16 and of any alignment
 // Rows and columns of a weight from (row, col) on, as quant/base_weight.h's decode() defines them, in to's type.
 void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to);
-void add_to(ConstMat x, Mat y);                // y f32 += x
-void add_vector(const float* bias, Mat y);     // y f32 += bias in each row
-void gelu(Mat x);                              // x f32, in place
+void add_to(ConstMat x, Mat y);             // y f32 += x
+void add_vector(const float* bias, Mat y);  // y f32 += bias in each row
+void gelu(Mat x);                           // x f32, in place
 void gelu_backward(ConstMat pre, ConstMat dy, Mat dx);
 void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row after row
 
@@ -50,7 +50,9 @@ void weighted_rows(ConstMat p, ConstMat v, float* out);
 // only). y may be the logits' own memory.
 float cross_entropy(float* logits, std::int64_t n, std::int64_t target, float scale, float smoothing, Mat y);
 
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, Mat m, Mat v);
+// Of elements [first, first + n) of the flattened tensors; first is a multiple of kDynamicBlock.
+void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+           std::int64_t n);
 double sum_squares(ConstMat x);
 // y (+=, if add) = x where Rng::bits(c) >= threshold, times scale; 0 elsewhere. One row.
 void dropout(ConstMat x, const Rng& rng, std::uint64_t threshold, float scale, bool add, Mat y);
