@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # everything lies in the folder given; read when the packages are imported
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from golden import audio, optimizer, real, text, tiny  # noqa: E402
+from golden import audio, optimizer, quant, real, text, tiny  # noqa: E402
 
 FILES = {
     "tokenizer": text.tokenizer,
@@ -27,6 +27,7 @@ FILES = {
     "tiny_adapter": tiny.adapter,
     "tiny_steps": tiny.steps,
     "adamw_8bit": optimizer.adamw_8bit,
+    "quant": quant.quant,
     "real_logits": real.logits,
     "greedy": real.greedy,
 }

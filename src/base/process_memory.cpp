@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <string>
 
+#include "base/error.h"
+
 namespace sori {
 namespace {
 
@@ -80,6 +82,12 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   if (power > 4 || unit.size() > 1 || (power == 0 && !unit.empty())) return std::nullopt;
   const double bytes = number * std::pow(1024.0, static_cast<double>(power));
   return bytes < 0x1p62 ? std::optional(static_cast<std::uint64_t>(bytes)) : std::nullopt;
+}
+
+std::uint64_t memory_limit(const std::string& asked) {
+  if (asked.empty()) return available_memory();
+  if (const auto bytes = parse_bytes(asked)) return *bytes;
+  throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no size", asked), "--ram", "write it as 6G or 900M"};
 }
 
 PrivatePeak::PrivatePeak() : thread_([this](const std::stop_token& stop) { watch(stop); }) {}

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -27,6 +28,9 @@ std::uint64_t available_memory();
 
 // "6G", "512M", "1.5GiB", "4096" (bytes): binary units. Nothing where it is no size.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
+
+// What --ram asks for; what is available where it is empty. Error kUsage where it is no size.
+std::uint64_t memory_limit(const std::string& asked);
 
 // Highest private memory while it lives, from samples every 10 ms and at every call of sample().
 class PrivatePeak {

@@ -47,6 +47,8 @@ const std::vector<Verb>& verbs() {
        "sori import whisper-base-ct2/ whisper-base/", run_import},
       {"merge", "model", "fold an adapter into its model", "sori merge whisper-base/ run/ tuned/ --dtype f16",
        run_merge},
+      {"plan", "train", "say what a run will take, before it starts", "sori plan --size large-v3 --method lora --ram 6G",
+       run_plan},
       {"train", "train", "fine-tune a model on a data set",
        "sori train --model whisper-base/ --data data/ --output-dir run/ --method lora", run_train},
       {"evaluate", "judge", "measure CER and WER on a split",

@@ -50,6 +50,7 @@ int run_prepare(const Verb&, const std::vector<std::string>&, Log&);
 int run_inspect(const Verb&, const std::vector<std::string>&, Log&);
 int run_import(const Verb&, const std::vector<std::string>&, Log&);
 int run_merge(const Verb&, const std::vector<std::string>&, Log&);
+int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);
 int run_evaluate(const Verb&, const std::vector<std::string>&, Log&);
 int run_transcribe(const Verb&, const std::vector<std::string>&, Log&);

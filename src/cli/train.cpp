@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "eval/evaluate.h"
 #include "export/side_files.h"
+#include "plan/choose.h"
 #include "train/checkpoint.h"
 #include "train/options.h"
 
@@ -45,25 +46,27 @@ void open_output(const TrainOptions& o) {
 }
 
 // Options that may change between start and resume, because they do not change what is learnt.
-RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute) {
+RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute,
+                        std::int64_t micro_batch) {
   OptionTable table;
   o.describe(table);
   RunIdentity id;
   id.options = table.record();
   for (const char* free :
        {"model", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps", "logging-steps",
-        "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing"})
+        "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing", "ram"})
     id.options.erase(free);
+  id.options["micro-batch"] = micro_batch;  // sums are rounded in its order
   id.data = data.hash;
   id.model = model_hash(model);
   id.compute = name_of(compute);
   return id;
 }
 
-TrainPlan plan_of(const TrainOptions& o, std::size_t utterances) {
+TrainPlan plan_of(const TrainOptions& o, std::size_t utterances, const RunChoice& choice) {
   TrainPlan p;
-  p.batch = o.per_device_train_batch_size;
-  p.accumulation = o.gradient_accumulation_steps;
+  p.batch = choice.batch;
+  p.accumulation = choice.accumulation;
   p.seed = static_cast<std::uint64_t>(o.seed);
   const double per_epoch = static_cast<double>(utterances) / static_cast<double>(o.samples_per_step());
   p.max_steps = o.max_steps > 0
@@ -76,40 +79,6 @@ TrainPlan plan_of(const TrainOptions& o, std::size_t utterances) {
   p.max_grad_norm = o.max_grad_norm;
   p.label_smoothing = static_cast<float>(o.label_smoothing_factor);
   return p;
-}
-
-LoraConfig lora_of(const TrainOptions& o) {
-  return {o.lora_r, o.lora_alpha, o.lora_dropout, o.target_modules, o.target_scope};
-}
-
-// Everything that lives in the run's one arena: weights, gradients, optimizer; then learning and judging, which take
-// turns.
-struct RunMemory {
-  OptimizerState optimizer;
-  LearnMemory learning;
-  RecognizerMemory recognizer;
-};
-
-RunMemory carve_run(Carver& c, ModelFolder& m, Backend& learn, Backend& judge, const BatchLimits& batch, Keep keep,
-                    const RecognizerLimits& limits) {
-  RunMemory r;
-  load_weights(c, m.model, *m.file);
-  r.optimizer = carve_optimizer(c, m.model);
-  {
-    const Carver::Scope turn(c);
-    r.learning = carve_learning(c, m.model, learn, batch, keep);
-  }
-  const Carver::Scope turn(c);
-  r.recognizer = carve_recognizer(c, m.model, judge, limits);
-  return r;
-}
-
-std::string memory_table(const Carver& c) {
-  std::string text;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(Purpose::kCount); ++i)
-    if (const std::size_t bytes = c.bytes(static_cast<Purpose>(i)); bytes > 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name_of(static_cast<Purpose>(i)), format_bytes(bytes));
-  return text;
 }
 
 std::string readme(const TrainOptions& o, const Data& data, const Json& result) {
@@ -135,22 +104,24 @@ class Run {
     const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());
     choose_utterances(maker);
-    const RunIdentity identity = identity_of(o_, data_, model_, compute);
-    const TrainPlan plan = plan_of(o_, data_.train.size());
+    const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
+    const RunChoice choice = choose(compute, maker, std::ssize(prompt));
     open_output(o_);
+    const RunIdentity identity = identity_of(o_, data_, model_, compute, choice.batch);
+    const TrainPlan plan = plan_of(o_, data_.train.size(), choice);
+    plan_ = choice.memory;
 
     const auto learn = make_cpu_backend(compute), judge = make_cpu_backend(compute);
-    const BatchLimits batch{plan.batch, maker.options().frames, longest_labels(data_.train, maker)};
-    const Keep keep = o_.gradient_checkpointing ? Keep::kInputs : Keep::kEverything;
-    const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
-    const RecognizerLimits limits = recognizer_limits(model_.model.config, 8, std::ssize(prompt), o_.max_new_tokens);
+    const auto carve = [&](Carver& c) {
+      load_weights(c, model_.model, *model_.file);
+      return carve_run(c, model_.model, *learn, *judge, choice.limits);
+    };
     Carver count = Carver::counting();
-    carve_run(count, model_, *learn, *judge, batch, keep, limits);
-    planned_ = count.bytes();
-    log_.line(fmt::format("memory {}: {}", format_bytes(planned_), memory_table(count)));
-    Arena arena(planned_);
+    carve(count);
+    Arena arena(count.bytes());
     Carver carver(arena);
-    RunMemory memory = carve_run(carver, model_, *learn, *judge, batch, keep, limits);
+    RunMemory memory = carve(carver);
+    require(carver.bytes() == arena.bytes(), "what is handed out is what was planned");
     set_zero(memory.optimizer);
     start_adapters();
     RunState state = resume(memory.optimizer, identity);
@@ -191,11 +162,39 @@ class Run {
     return json_get<std::string>(read_json(args), "compute", args.string());
   }
 
+  // The fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
+  RunChoice choose(DType compute, const ExampleMaker& maker, std::int64_t prompt) {
+    RunRequest r;
+    r.compute = compute;
+    r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
+    r.frames = maker.options().frames, r.tokens = longest_labels(data_.train, maker);
+    r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
+    if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
+    r.utterances = data_.train.size() + data_.dev.size();
+    r.ram = memory_limit(o_.ram);
+    if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty()) {
+      const Path args = from / "training_args.json";
+      const Json options = json_get<Json>(read_json(args), "options", args.string());
+      r.micro_batch = json_get<std::int64_t>(options, "micro-batch", args.string());
+    }
+    Carver count = Carver::counting();
+    load_weights(count, model_.model, *model_.file);  // the formats of its frozen weights
+    const RunChoices choices = choose_run(model_.model, r);
+    if (!choices.chosen) throw nothing_fits(model_.model, r, choices);
+    RunChoice choice = choices.all[*choices.chosen];
+    log_.line(fmt::format("memory {} of {}: arena {}, program {}, base {} (sori plan shows more)",
+                          format_bytes(choice.memory.resident_bytes()), format_bytes(r.ram),
+                          format_bytes(choice.memory.arena), format_bytes(choice.memory.program),
+                          format_bytes(choice.memory.base)));
+    if (choice.batch != r.batch || (choice.keep != Keep::kEverything && !r.keep)) log_.line("to fit: " + choice.name());
+    return choice;
+  }
+
   void choose_what_learns() {
     if (o_.method == "full") {
       train_everything(model_.model);
     } else {
-      lora_ = initial_ ? initial_->config : lora_of(o_);
+      lora_ = initial_ ? initial_->config : o_.lora();
       lora_.dropout = o_.lora_dropout;
       add_lora(model_.model, lora_);
     }
@@ -297,7 +296,9 @@ class Run {
     result["loss"] = state.log_history.empty() ? Json() : last_loss(state);
     result["seconds_per_step"] = sorted.empty() ? 0 : sorted[sorted.size() / 2];
     result["loader_wait_share"] = waited_ / std::max(1e-9, std::accumulate(sorted.begin(), sorted.end(), 0.0));
-    result["planned_bytes"] = planned_;
+    result["planned_bytes"] = plan_.arena;
+    result["planned_private_bytes"] = plan_.private_bytes();
+    result["planned_resident_bytes"] = plan_.resident_bytes();
     result["peak_resident_bytes"] = peak_resident_bytes();
     result["compute"] = identity.compute;
     result["dropped_utterances"] = data_.dropped;
@@ -328,7 +329,7 @@ class Run {
   Speech speech_;
   std::optional<AdapterFolder> initial_;
   LoraConfig lora_;
-  std::size_t planned_ = 0;
+  MemoryPlan plan_;
   std::vector<double> seconds_;
   double waited_ = 0;
   Json eval_;

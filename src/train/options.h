@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/options.h"
+#include "model/lora.h"
 
 namespace sori {
 
@@ -14,6 +15,7 @@ struct TrainOptions {
   std::int64_t max_steps = 0, per_device_train_batch_size = 4, gradient_accumulation_steps = 1, seed = 42;
   double num_train_epochs = 3;
   bool gradient_checkpointing = false;
+  std::string ram;
   // Optimizer
   double learning_rate = 0, weight_decay = 0, adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8,
          max_grad_norm = 1, warmup_steps = 0.1;
@@ -29,6 +31,10 @@ struct TrainOptions {
   bool resume = false, overwrite_output_dir = false;
 
   void describe(OptionTable& t) {
+    describe_folders(t);
+    describe_run(t);
+  }
+  void describe_folders(OptionTable& t) {
     t.path("model", model, "model folder in the Hugging Face layout (see sori import)")
         .required()
         .also("model-name-or-path");
@@ -36,6 +42,9 @@ struct TrainOptions {
         .required()
         .also("dataset-name");
     t.path("output-dir", output_dir, "folder for the adapter or model, checkpoints and the run's record").required();
+  }
+  // Everything but the folders: what `sori plan` takes too.
+  void describe_run(OptionTable& t) {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
     t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
@@ -57,9 +66,11 @@ struct TrainOptions {
         .group("steps");
     t.integer("seed", seed, "of order, adapters and dropout", 0, (1LL << 62)).group("steps");
     t.flag("gradient-checkpointing", gradient_checkpointing,
-           "keep layer inputs only and compute the rest again: less memory, a third more time")
+           "keep layer inputs only and compute the rest again: less memory, a third more time; without it, this is "
+           "done where memory asks for it")
         .also("recompute")
         .group("steps");
+    t.text("ram", ram, "resident memory the run may take, as 6G; empty: what this machine has free").group("steps");
 
     t.number("learning-rate", learning_rate, "peak after warm-up; 0: 1e-3 for lora, 1e-4 for full", 0, 1)
         .group("optimizer");
@@ -100,6 +111,7 @@ struct TrainOptions {
     t.flag("overwrite-output-dir", overwrite_output_dir, "remove what is in output-dir first").group("run");
   }
 
+  LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope}; }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t samples_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
 };

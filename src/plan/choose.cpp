@@ -1,0 +1,89 @@
+#include "plan/choose.h"
+
+#include "base/log.h"
+
+namespace sori {
+namespace {
+
+constexpr double kFlops = 1e12;
+constexpr double kDecoded = 4e9;  // quantised weights decoded a second, both cores
+
+RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, std::int64_t judged) {
+  RunChoice c;
+  c.batch = batch;
+  c.accumulation = r.batch * r.accumulation / batch;
+  c.keep = keep;
+  c.limits.batch = {batch, r.frames, r.tokens};
+  c.limits.keep = keep;
+  c.limits.judge = r.judge;
+  c.limits.judge.batch = judged;
+  c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
+  c.seconds = static_cast<double>(r.batch * r.accumulation) *
+                  step_work(model, (r.frames + 1) / 2, r.tokens, keep).total() / kFlops +
+              static_cast<double>(c.accumulation) * decoded_weights(model, keep) / kDecoded;
+  c.fits = c.memory.resident_bytes() <= r.ram;
+  return c;
+}
+
+// Evaluation decodes as many windows side by side as fit, or as need no more memory than learning does.
+RunChoice widest_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep) {
+  std::int64_t judged = r.judge.batch;
+  for (;; judged /= 2) {
+    RunChoice c = examine(model, r, batch, keep, judged);
+    if (c.fits || judged == 1) return c;
+  }
+}
+
+}  // namespace
+
+const char* name_of(Keep keep) {
+  switch (keep) {
+    case Keep::kEverything:
+      return "keep everything";
+    case Keep::kInputs:
+      return "recompute layers";
+    case Keep::kNothing:
+      return "keep nothing";
+  }
+  return "";
+}
+
+std::string RunChoice::name() const {
+  return fmt::format("micro-batch {} x {}, {}, {} decoded side by side", batch, accumulation, name_of(keep),
+                     limits.judge.batch);
+}
+
+const RunChoice& RunChoices::smallest() const {
+  require(!all.empty(), "there is at least one way to run");
+  return *std::min_element(all.begin(), all.end(), [](const RunChoice& a, const RunChoice& b) {
+    return a.memory.resident_bytes() < b.memory.resident_bytes();
+  });
+}
+
+RunChoices choose_run(Whisper& model, const RunRequest& r) {
+  RunChoices choices;
+  for (std::int64_t batch = r.batch; batch >= 1; --batch) {
+    if (r.batch * r.accumulation % batch != 0 || batch != r.micro_batch.value_or(batch)) continue;
+    for (const Keep keep : {Keep::kEverything, Keep::kInputs})
+      if (!r.keep || *r.keep == keep) choices.all.push_back(widest_judge(model, r, batch, keep));
+  }
+  std::stable_sort(choices.all.begin(), choices.all.end(),
+                   [](const RunChoice& a, const RunChoice& b) { return a.seconds < b.seconds; });
+  const auto first = std::find_if(choices.all.begin(), choices.all.end(), [](const RunChoice& c) { return c.fits; });
+  if (first != choices.all.end()) choices.chosen = static_cast<std::size_t>(first - choices.all.begin());
+  return choices;
+}
+
+Error nothing_fits(Whisper& model, const RunRequest& r, const RunChoices& choices) {
+  const RunChoice& least = choices.smallest();
+  std::string remedy = fmt::format("the nearest that fits is --ram {}M", (least.memory.resident_bytes() >> 20) + 1);
+  bool full = true;
+  for_each_linear(model, [&](const std::string&, Linear& l) { full = full && l.weight.trainable; });
+  if (full) remedy += ", or use --method lora";
+  return Error{ErrorKind::kMemory,
+               fmt::format("{} needs {}, and the limit is {}", least.name(),
+                           format_bytes(least.memory.resident_bytes()), format_bytes(r.ram)),
+               "", remedy};
+}
+
+}  // namespace sori

@@ -1,0 +1,108 @@
+#include "plan/memory.h"
+
+#include "base/log.h"
+#include "model/load.h"
+
+namespace sori {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kProgram = 40 * kMiB;    // measured: tokenizer, oneDNN's primitives, relocated data, heap
+constexpr std::uint64_t kCode = 36 * kMiB;       // measured: pages of libdnnl, libicu, libstdc++ and sori itself
+constexpr std::uint64_t kUtteranceBytes = 1500;  // a line of a data set in memory
+constexpr std::uint64_t kMicroBatchesAhead = 4;  // in the loader's queue, in the making, and in use
+constexpr std::uint64_t kSamplesPerFrame = 160;
+
+BytesByPurpose by_purpose(const Carver& c) {
+  BytesByPurpose bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = c.bytes(static_cast<Purpose>(i));
+  return bytes;
+}
+
+template <class Carve>
+BytesByPurpose phase(Carve&& carve) {
+  Carver count = Carver::counting();
+  carve(count);
+  return by_purpose(count);
+}
+
+std::uint64_t program_bytes(const Whisper& model, const RunLimits& limits, std::size_t utterances) {
+  const auto frames = static_cast<std::uint64_t>(limits.batch.frames * limits.batch.utterances);
+  const std::uint64_t features = frames * static_cast<std::uint64_t>(model.config.mel_bins) * sizeof(float);
+  const std::uint64_t sound = static_cast<std::uint64_t>(limits.batch.frames) * kSamplesPerFrame * sizeof(float);
+  return kProgram + kMicroBatchesAhead * features + 2 * sound + utterances * kUtteranceBytes;
+}
+
+}  // namespace
+
+std::uint64_t base_bytes(Whisper& model) {
+  std::uint64_t bytes = 0;
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    if (!p.trainable && p.shape.size() > 1) bytes += bytes_of(p.weight);
+  });
+  return bytes;
+}
+
+MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, std::size_t utterances) {
+  const auto learn = make_cpu_backend(compute), judge = make_cpu_backend(compute);
+  MemoryPlan plan;
+  Carver run = Carver::counting();
+  count_weights(run, model);
+  carve_run(run, model, *learn, *judge, limits);
+  plan.arena = run.bytes();
+  plan.base = base_bytes(model);
+  plan.program = program_bytes(model, limits, utterances);
+  plan.code = kCode;
+
+  const auto weights = [&](Carver& c) {
+    count_weights(c, model);
+    carve_optimizer(c, model);
+  };
+  const BytesByPurpose own = phase(weights);
+  plan.phases.push_back({"load", own, plan.base});
+  plan.phases.push_back({"train step", phase([&](Carver& c) {
+                           weights(c);
+                           carve_learning(c, model, *learn, limits.batch, limits.keep);
+                         }),
+                         plan.base});
+  plan.phases.push_back({"evaluate", phase([&](Carver& c) {
+                           weights(c);
+                           carve_recognizer(c, model, *judge, limits.judge);
+                         }),
+                         plan.base});
+  plan.phases.push_back({"save", own, plan.base});
+  return plan;
+}
+
+Json to_json(const MemoryPlan& plan) {
+  Json json = {{"planned_bytes", plan.arena},
+               {"base_bytes", plan.base},
+               {"program_bytes", plan.program},
+               {"code_bytes", plan.code},
+               {"private_bytes", plan.private_bytes()},
+               {"resident_bytes", plan.resident_bytes()},
+               {"phases", Json::array()}};
+  for (const PhaseMemory& p : plan.phases) {
+    Json arena = Json::object();
+    for (std::size_t i = 0; i < p.arena.size(); ++i) arena[name_of(static_cast<Purpose>(i))] = p.arena[i];
+    json["phases"].push_back({{"name", p.name}, {"arena", arena}, {"base_bytes", p.base}});
+  }
+  return json;
+}
+
+std::string to_text(const MemoryPlan& plan) {
+  std::string text = fmt::format("{:<12}", "");
+  for (std::size_t i = 0; i < plan.phases.front().arena.size(); ++i)
+    text += fmt::format("{:>12}", name_of(static_cast<Purpose>(i)));
+  text += fmt::format("{:>12}\n", "base, mapped");
+  for (const PhaseMemory& p : plan.phases) {
+    text += fmt::format("{:<12}", p.name);
+    for (const std::uint64_t bytes : p.arena) text += fmt::format("{:>12}", bytes == 0 ? "-" : format_bytes(bytes));
+    text += fmt::format("{:>12}\n", format_bytes(p.base));
+  }
+  return text + fmt::format("private {} (arena {}, program {}), resident {} with the base and the program's code\n",
+                            format_bytes(plan.private_bytes()), format_bytes(plan.arena), format_bytes(plan.program),
+                            format_bytes(plan.resident_bytes()));
+}
+
+}  // namespace sori

@@ -1,0 +1,17 @@
+#include "plan/run_memory.h"
+
+namespace sori {
+
+RunMemory carve_run(Carver& c, Whisper& model, Backend& learn, Backend& judge, const RunLimits& limits) {
+  RunMemory r;
+  r.optimizer = carve_optimizer(c, model);
+  {
+    const Carver::Scope turn(c);
+    r.learning = carve_learning(c, model, learn, limits.batch, limits.keep);
+  }
+  const Carver::Scope turn(c);
+  r.recognizer = carve_recognizer(c, model, judge, limits.judge);
+  return r;
+}
+
+}  // namespace sori

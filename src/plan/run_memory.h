@@ -1,0 +1,26 @@
+// Everything that lives in the one arena of a training run.
+#pragma once
+
+#include "decode/recognizer.h"
+#include "model/learn.h"
+#include "train/optimizer.h"
+
+namespace sori {
+
+// What decides how large it is, besides the model and what learns in it.
+struct RunLimits {
+  BatchLimits batch;  // of a micro-batch
+  Keep keep = Keep::kEverything;
+  RecognizerLimits judge;  // of evaluations between steps
+};
+
+struct RunMemory {
+  OptimizerState optimizer;
+  LearnMemory learning;
+  RecognizerMemory recognizer;
+};
+
+// Optimizer state, then learning and judging, which take turns. The model's own weights have been carved before.
+RunMemory carve_run(Carver& c, Whisper& model, Backend& learn, Backend& judge, const RunLimits& limits);
+
+}  // namespace sori
