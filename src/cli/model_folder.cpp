@@ -1,8 +1,9 @@
 #include "cli/model_folder.h"
 
-#include "base/hash.h"
 #include "formats/safetensors.h"
 #include "model/adapter_config.h"
+#include "model/model_hash.h"
+#include "quant/file_format.h"
 #include "text/languages.h"
 
 namespace sori {
@@ -11,6 +12,12 @@ namespace {
 Json read_if_there(const Path& path) { return std::filesystem::exists(path) ? read_json(path) : Json(); }
 
 }  // namespace
+
+std::vector<std::string> base_formats() {
+  std::vector<std::string> names;
+  for (const FileFormat* f : file_formats()) names.emplace_back(f->name());
+  return names;
+}
 
 ModelFolder open_model(const Path& folder) {
   const Path config = folder / "config.json";
@@ -87,18 +94,6 @@ DType choose_compute(const std::string& asked, const WhisperConfig& config, Log&
   return type;
 }
 
-std::string model_hash(const ModelFolder& m) {
-  Sha256 hash;
-  hash.add(to_text(to_json(m.model.config, DType::kF32, {})));
-  for (const TensorView& t : m.file->tensors()) {
-    hash.add(t.name + to_text(t.shape) + std::string(name_of(t.type)));
-    for (std::size_t i = 0; i < 16; ++i) {  // sixteen pieces of 64 bytes, evenly spaced
-      const std::size_t at = t.bytes.size() / 16 * i;
-      const auto piece = t.bytes.subspan(at, std::min<std::size_t>(64, t.bytes.size() - at));
-      hash.add(piece.data(), piece.size());
-    }
-  }
-  return hash.hex();
-}
+std::string model_hash(const ModelFolder& m) { return model_hash(m.model.config, *m.file); }
 
 }  // namespace sori

@@ -21,6 +21,9 @@ struct ModelFolder {
   Json generation;  // generation_config.json; null when absent
   Whisper model;    // shapes only until load_weights()
 };
+// The quantised formats that --base can name.
+std::vector<std::string> base_formats();
+
 // Error kInput when the folder is not in the Hugging Face layout; says how to import it.
 ModelFolder open_model(const Path& folder);
 
@@ -42,8 +45,6 @@ Speech speech_of(const ModelFolder& model);  // empty where the model was never 
 // Resolves --compute: auto times one product of the model's shape. Logs the choice.
 DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log);
 
-// Hash over config and the weights' names, types, shapes and bytes at fixed places: names a model without reading
-// gigabytes.
 std::string model_hash(const ModelFolder& model);
 
 }  // namespace sori

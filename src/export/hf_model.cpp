@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "export/source_model.h"
 #include "formats/values.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
@@ -23,6 +24,13 @@ const TensorView& checked(const TensorFile& file, const NamedShape& wanted) {
     throw Error{ErrorKind::kInput, fmt::format("tensor has type {}, not f32, f16 or bf16", name_of(t.type)), where,
                 "import the model it was quantised from"};
   return t;
+}
+
+void refuse_quantised(const TensorFile& file, const WhisperConfig& config) {
+  const std::string base = base_of(file, config);
+  if (find_file_format(base))
+    throw Error{ErrorKind::kInput, fmt::format("is quantised already ({})", base), file.where(),
+                "name the unquantised model it was made from"};
 }
 
 // What is left over after the list must be the tied output projection.
@@ -49,6 +57,7 @@ SourceModel open_hf_model(const Path& folder) {
   model.file = open_safetensors_folder(folder);
   const Json json = read_json(folder / "config.json");
   model.config = parse_config(json, (folder / "config.json").string());
+  refuse_quantised(*model.file, model.config);
   for (const char* key : {"suppress_tokens", "begin_suppress_tokens"})
     if (json.contains(key) && json[key].is_array()) model.lists[key] = json[key];
 

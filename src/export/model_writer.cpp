@@ -64,14 +64,15 @@ DType embedding_type(const std::vector<OutTensor>& tensors) {
 }
 
 std::uint64_t write_tensors(const Path& folder, const std::vector<OutTensor>& tensors, const ByteProgress& progress,
-                            std::uint64_t max_shard) {
+                            std::uint64_t max_shard, Metadata metadata) {
   std::vector<TensorInfo> infos;
   std::unordered_map<std::string, const OutTensor*> by_name;
   for (const OutTensor& t : tensors) {
     infos.push_back(t.info);
     by_name[t.info.name] = &t;
   }
-  SafetensorsFolderWriter writer(folder, std::move(infos), {{"format", "pt"}}, max_shard);
+  metadata["format"] = "pt";
+  SafetensorsFolderWriter writer(folder, std::move(infos), std::move(metadata), max_shard);
   std::int64_t done = 0;
   for (const TensorInfo& info : writer.order()) {
     by_name.at(info.name)->produce([&](std::span<const std::byte> piece) {

@@ -33,8 +33,9 @@ OutTensor computed(TensorInfo info, FillRow fill, const std::string& where);
 DType embedding_type(const std::vector<OutTensor>& tensors);
 
 // Writes model.safetensors, or shards of at most max_shard bytes with their index; returns the bytes of all tensors.
+// Metadata gets transformers' "format": "pt".
 std::uint64_t write_tensors(const Path& folder, const std::vector<OutTensor>& tensors,
                             const ByteProgress& progress = {},
-                            std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard);
+                            std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard, Metadata metadata = {});
 
 }  // namespace sori

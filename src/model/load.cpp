@@ -2,13 +2,15 @@
 
 #include "formats/values.h"
 #include "model/lora.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
 
 bool is_adapter(const std::string& name) { return name.find(".lora_") != std::string::npos; }
 
-const TensorView& find(const TensorFile& file, const std::string& name, const Parameter& p, const char* remedy) {
+const TensorView& find_adapter(const TensorFile& file, const std::string& name, const Parameter& p) {
+  const char* remedy = "this adapter belongs to another model or configuration";
   const TensorView& t = file.get(name);
   if (t.shape != p.shape)
     throw Error{ErrorKind::kInput,
@@ -28,8 +30,13 @@ void refuse_not_finite(const TensorFile& file, const std::string& name, const Te
 
 bool aligned(const TensorView& t) { return reinterpret_cast<std::uintptr_t>(t.bytes.data()) % size_of(t.type) == 0; }
 
-BaseWeight view(const TensorView& t, std::int64_t rows, std::int64_t cols) {
-  return as_weight(ConstMat(t.bytes.data(), t.type, rows, cols));
+// A tensor's bytes where its numbers can be read: as they lie in the file, or a copy where that is not aligned.
+std::span<const std::byte> readable(Carver& c, const TensorView& t) {
+  if (aligned(t)) return t.bytes;
+  auto* copy = static_cast<std::byte*>(c.take(t.bytes.size()));
+  if (c.counts_only()) return t.bytes;
+  std::memcpy(copy, t.bytes.data(), t.bytes.size());
+  return {copy, t.bytes.size()};
 }
 
 // Trainable numbers and vectors are f32 of our own.
@@ -47,27 +54,33 @@ void load_own(Carver& c, Parameter& p, const TensorView* t) {
   p.gradient = c.mat(DType::kF32, p.rows(), p.cols());
 }
 
-void load_frozen(Carver& c, Parameter& p, const TensorView& t) {
-  p.weight = view(t, p.rows(), p.cols());
-  if (aligned(t)) return;
-  const Mat copy = c.mat(t.type, p.rows(), p.cols());
-  if (c.counts_only()) return;
-  std::memcpy(copy.data, t.bytes.data(), t.bytes.size());
-  p.weight = as_weight(copy);
+void load_frozen(Carver& c, Parameter& p, const StoredWeight& stored, const std::string& where) {
+  FileFormat::Parts parts;
+  for (const TensorView& t : stored.parts) parts.push_back(readable(c, t));
+  p.weight = stored.format ? stored.format->view(p.rows(), p.cols(), parts, where)
+                           : as_weight(ConstMat(parts[0].data(), stored.parts[0].type, p.rows(), p.cols()));
+}
+
+void refuse_learning(const FileFormat& format, const std::string& where) {
+  throw Error{ErrorKind::kUsage, fmt::format("is stored as {}, which cannot learn", format.name()), where,
+              "train the unquantised model, or adapters on this one (--method lora)"};
 }
 
 }  // namespace
 
 void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
+  require_our_version(file);
   const Carver::In weights(c, Purpose::kWeights);
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (is_adapter(name)) return load_own(c, p, nullptr);
-    const TensorView& t = find(file, name, p, "the model folder is damaged; run 'sori import' again");
-    if (!c.counts_only()) refuse_not_finite(file, name, t);
+    const StoredWeight stored = find_weight(file, {name, p.shape});
+    const std::string where = file.where() + ": " + name;
+    if (stored.format && p.trainable) refuse_learning(*stored.format, where);
+    if (!stored.format && !c.counts_only()) refuse_not_finite(file, name, stored.parts[0]);
     if (is_own(name, p))
-      load_own(c, p, &t);
+      load_own(c, p, stored.parts.data());
     else
-      load_frozen(c, p, t);
+      load_frozen(c, p, stored, where);
   });
 }
 
@@ -82,7 +95,7 @@ void load_adapter(Whisper& model, const TensorFile& adapter) {
   std::size_t found = 0;
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (!is_adapter(name)) return;
-    const TensorView& t = find(adapter, peft_name(name), p, "this adapter belongs to another model or configuration");
+    const TensorView& t = find_adapter(adapter, peft_name(name), p);
     refuse_not_finite(adapter, name, t);
     read_floats(t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
     ++found;

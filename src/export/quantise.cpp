@@ -1,0 +1,202 @@
+#include "export/quantise.h"
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "export/source_model.h"
+#include "formats/values.h"
+#include "model/model_hash.h"
+#include "model/stored_weight.h"
+
+namespace sori {
+namespace {
+
+constexpr std::int64_t kPiece = std::int64_t{1} << 14;  // numbers that a thread compares at a time
+constexpr int kSmallWidth = 512;                        // tiny and base: docs/quantisation.md measures them
+
+// What a matrix that is not quantised, or a vector, is stored as.
+DType kept_type(const NamedShape& t, DType source) {
+  return t.shape.size() > 1 && source == DType::kF32 ? DType::kBF16 : source;
+}
+
+// Sum of squares; in f32 over at most kPiece numbers, of which each lane adds a sixteenth.
+double sum_squares(std::span<const float> x) {
+  std::array<float, 16> lanes{};
+  const std::size_t whole = x.size() / lanes.size() * lanes.size();
+  for (std::size_t i = 0; i < whole; i += lanes.size())
+    for (std::size_t l = 0; l < lanes.size(); ++l) lanes[l] += x[i + l] * x[i + l];
+  double sum = 0;
+  for (const float lane : lanes) sum += lane;
+  for (std::size_t i = whole; i < x.size(); ++i) sum += x[i] * x[i];
+  return sum;
+}
+
+double relative_error(const Numbers& n, const BaseWeight& decoded) {
+  const std::int64_t rows = std::max<std::int64_t>(1, kPiece / n.cols), pieces = (n.rows + rows - 1) / rows;
+  struct Sums {
+    double weight = 0, change = 0;
+  };
+  std::vector<Sums> sums(static_cast<std::size_t>(pieces));
+  parallel_for(pieces, [&](std::int64_t i) {
+    const std::int64_t first = i * rows, count = std::min(rows, n.rows - first);
+    std::vector<float> original(static_cast<std::size_t>(count * n.cols)), found(original.size());
+    n.read(first * n.cols, original);
+    decode_rows(decoded, first, Mat(found.data(), count, n.cols));
+    Sums& s = sums[static_cast<std::size_t>(i)];
+    s.weight = sum_squares(original);
+    for (std::size_t k = 0; k < found.size(); ++k) found[k] -= original[k];
+    s.change = sum_squares(found);
+  });
+  Sums all;
+  for (const Sums& s : sums) all.weight += s.weight, all.change += s.change;
+  return all.weight > 0 ? std::sqrt(all.change / all.weight) : 0;
+}
+
+// A weight on its way into the file. Its parts are made when the first one is asked for, and each is dropped when it is
+// written.
+class QuantisedWeight {
+ public:
+  QuantisedWeight(const TensorView& source, const FileFormat& format, const std::string& dtype, std::string where)
+      : format_(format), where_(std::move(where)) {
+    numbers_ = {source.shape[0], source.shape[1], dtype, [this, source](std::int64_t first, std::span<float> out) {
+                  read_floats(source, first, out);
+                  if (!all_finite(DType::kF32, std::as_bytes(out)))
+                    throw Error{ErrorKind::kNumeric, "tensor holds NaN or infinity", where_,
+                                "use another copy of the model; this one is damaged"};
+                }};
+  }
+  QuantisedWeight(const QuantisedWeight&) = delete;
+  QuantisedWeight& operator=(const QuantisedWeight&) = delete;
+
+  void write(std::size_t part, const ByteSink& sink) {
+    if (bytes_.empty()) make();
+    sink(bytes_[part]);
+    std::vector<std::byte>().swap(bytes_[part]);
+  }
+  double error() const { return error_; }
+
+ private:
+  void make() {
+    FileFormat::WritableParts writable;
+    for (const FilePart& p : format_.parts(numbers_.rows, numbers_.cols))
+      bytes_.emplace_back(*byte_count(p.type, p.shape));
+    for (std::vector<std::byte>& b : bytes_) writable.emplace_back(b);
+    format_.quantise(numbers_, writable);
+    error_ = relative_error(numbers_,
+                            format_.view(numbers_.rows, numbers_.cols, {writable.begin(), writable.end()}, where_));
+  }
+
+  const FileFormat& format_;
+  std::string where_;
+  Numbers numbers_;
+  std::vector<std::vector<std::byte>> bytes_;
+  double error_ = 0;
+};
+
+const FileFormat* format_of(const NamedShape& t, const Quantisation& how) {
+  if (is_linear(t)) return how.format;
+  return how.int8_embedding && is_token_embedding(t.name) ? find_file_format("int8") : nullptr;
+}
+
+// f(i, info) for each part that is written. Peers know an embedding's parts by no name, so they need no optional ones.
+template <class F>
+void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
+  const std::vector<FilePart> parts = format.parts(t.shape[0], t.shape[1]);
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!parts[i].optional || is_linear(t))
+      f(i, TensorInfo{part_name(t.name, format, parts[i].key), parts[i].type, parts[i].shape});
+}
+
+OutTensor kept(const TensorView& source, const std::string& where) {
+  const DType type = kept_type({source.name, source.shape}, source.type);
+  if (type == source.type) return unchanged(source, source.bytes, where);
+  const std::int64_t cols = row_length(source.shape);
+  return computed(
+      {source.name, type, source.shape},
+      [source, cols](std::int64_t row, std::span<float> values) { read_floats(source, row * cols, values); }, where);
+}
+
+std::string kind_of(const std::string& name) {  // "model.encoder.layers.3.fc1.weight" -> "encoder.fc1"
+  constexpr std::string_view kBefore = "model.", kAfter = ".weight", kLayers = ".layers.";
+  std::string kind = name.substr(kBefore.size(), name.size() - kBefore.size() - kAfter.size());
+  if (const std::size_t at = kind.find(kLayers); at != std::string::npos)
+    kind.erase(at, kind.find('.', at + kLayers.size()) - at);
+  return kind;
+}
+
+void write_config(const Path& folder, const Quantisation& how, const std::string& dtype) {
+  Json config = read_json(folder / "config.json");
+  config["quantization_config"] = how.format->config(dtype);
+  for (const char* key : {"dtype", "torch_dtype"}) config[key] = dtype;
+  write_file(folder / "config.json", to_text(config));
+}
+
+}  // namespace
+
+Quantisation quantisation_of(const FileFormat& format, const std::string& embedding) {
+  return {&format, embedding == "auto" ? format.name() == "nf4" : embedding == "int8"};
+}
+
+const QuantiseReport::Layer& QuantiseReport::worst() const {
+  return *std::max_element(layers.begin(), layers.end(),
+                           [](const Layer& a, const Layer& b) { return a.error < b.error; });
+}
+
+QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
+                              const QuantiseOptions& options) {
+  using Existing = AtomicFolder::Existing;
+  std::error_code code;
+  if (std::filesystem::equivalent(model, target, code))
+    throw Error{ErrorKind::kUsage, "would replace the model it is made from", target.string(), "name another folder"};
+  const SourceModel source = open_hf_model(model);
+  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  QuantiseReport report;
+  report.config = source.config;
+  report.source_hash = model_hash(source.config, *source.file);
+  report.four_bits_hurt = how.format->name() == "nf4" && source.config.d_model <= kSmallWidth;
+  const DType type = kept_type({"", {1, 1}}, embedding_type(source.tensors));
+  const std::string dtype = config_name_of(type);
+
+  std::deque<QuantisedWeight> weights;
+  std::vector<OutTensor> tensors;
+  for (const NamedShape& t : tensor_list(source.config)) {
+    const TensorView& from = source.file->get(t.name);
+    report.source_bytes += from.bytes.size();
+    const FileFormat* format = format_of(t, how);
+    if (format == nullptr) {
+      tensors.push_back(kept(from, source.file->where()));
+      continue;
+    }
+    QuantisedWeight& weight = weights.emplace_back(from, *format, dtype, source.file->where() + ": " + t.name);
+    report.layers.push_back({t.name, kind_of(t.name)});
+    for_each_part(t, *format, [&](std::size_t i, TensorInfo info) {
+      tensors.push_back({std::move(info), [&weight, i](const ByteSink& sink) { weight.write(i, sink); }});
+    });
+  }
+  write_side_files(model, folder.path(), source.config, type, source.lists, Copied::kAll);
+  write_config(folder.path(), how, dtype);
+  report.bytes = write_tensors(folder.path(), tensors, options.progress, options.max_shard,
+                               {{"sori_format", kFolderVersion},
+                                {"sori_version", SORI_VERSION},
+                                {"base", std::string(how.format->name())},
+                                {"embedding", how.embedding()},
+                                {"source_sha256", report.source_hash}});
+  for (std::size_t i = 0; i < weights.size(); ++i) report.layers[i].error = weights[i].error();
+  folder.commit();
+  return report;
+}
+
+std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source) {
+  std::uint64_t bytes = 0;
+  for (const NamedShape& t : tensor_list(config)) {
+    const FileFormat* format = format_of(t, how);
+    if (format == nullptr) {
+      bytes += *byte_count(kept_type(t, source), t.shape);
+      continue;
+    }
+    for_each_part(t, *format,
+                  [&](std::size_t, const TensorInfo& info) { bytes += *byte_count(info.type, info.shape); });
+  }
+  return bytes;
+}
+
+}  // namespace sori

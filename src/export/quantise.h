@@ -1,0 +1,51 @@
+// sori quantize: a model folder whose frozen matrices lie in 8 or 4 bits, under bitsandbytes' own keys
+// (docs/formats.md).
+#pragma once
+
+#include "export/model_writer.h"
+#include "export/side_files.h"
+#include "quant/file_format.h"
+
+namespace sori {
+
+// How a model is quantised: the linear layers in `format`, the tied embedding in int8 or 16 bits. Vectors stay as they
+// are; convolutions, positions and a 16-bit embedding do too, or are rounded to bf16 where they are f32.
+struct Quantisation {
+  const FileFormat* format = nullptr;
+  bool int8_embedding = false;
+
+  std::string embedding() const { return int8_embedding ? "int8" : "bf16"; }
+};
+// What is done where nobody says otherwise: who asks for 4 bits asks for memory, so its embedding takes 8.
+Quantisation quantisation_of(const FileFormat& format, const std::string& embedding = "auto");
+
+struct QuantiseOptions {
+  bool overwrite = false;  // replace a target that is not empty
+  ByteProgress progress;
+  std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard;
+};
+
+struct QuantiseReport {
+  struct Layer {
+    std::string name;
+    std::string kind;  // "encoder.fc1": the name without its layer's number
+    double error = 0;  // root mean square of what quantising changed, over that of the weight
+  };
+  std::vector<Layer> layers;  // in tensor_list()'s order
+  WhisperConfig config;
+  std::uint64_t source_bytes = 0, bytes = 0;  // of all tensors
+  std::string source_hash;
+  bool four_bits_hurt = false;  // 4 bits, and a model so small that it costs accuracy
+
+  const Layer& worst() const;
+};
+
+// Streams `model`, an unquantised folder in the Hugging Face layout, tensor by tensor. Errors: kInput for one that is
+// quantised already, kNumeric for NaN or infinity in a weight, kUsage when the target is not empty.
+QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
+                              const QuantiseOptions& options = {});
+
+// Bytes of all tensors of the folder that this would write, from shapes alone.
+std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source);
+
+}  // namespace sori

@@ -1,0 +1,106 @@
+#include "model/stored_weight.h"
+
+#include "formats/values.h"
+
+namespace sori {
+namespace {
+
+constexpr const char* kRemedy = "check that config.json belongs to these weights, or make the folder again";
+
+std::string module_of(const std::string& weight) { return weight.substr(0, weight.rfind('.')); }
+
+// The quantised format that a weight's parts are named by; nullptr when there is none.
+const FileFormat* format_in(const TensorFile& file, const NamedShape& wanted) {
+  if (!is_quantisable(wanted)) return nullptr;
+  const bool embedding = is_token_embedding(wanted.name);
+  for (const FileFormat* f : file_formats())
+    if (file.find(part_name(wanted.name, *f, embedding ? ".weight" : std::string(f->mark())))) return f;
+  return nullptr;
+}
+
+TensorView part_of(const TensorFile& file, const std::string& name, const FilePart& part, const FileFormat& format) {
+  const TensorView* found = part.optional ? file.find(name) : &file.get(name);
+  if (found == nullptr) return {{name, part.type, part.shape}, {}};
+  const bool fits = found->shape == part.shape || (part.any_length && found->shape.size() == 1);
+  if (!fits || found->type != part.type)
+    throw Error{ErrorKind::kInput,
+                fmt::format("tensor is {} {}, {} of this model needs {} {}", name_of(found->type),
+                            to_text(found->shape), format.name(), name_of(part.type), to_text(part.shape)),
+                file.where() + ": " + name, kRemedy};
+  return *found;
+}
+
+// What a tensor that is not plain numbers may be, for the message.
+std::string kind_of(const TensorFile& file, const TensorView& t) {
+  const std::string prefix = t.name + ".quant_state.bitsandbytes__";
+  for (const TensorView& other : file.tensors())
+    if (other.name.starts_with(prefix)) return "is stored as " + other.name.substr(prefix.size());
+  return fmt::format("has type {}", name_of(t.type));
+}
+
+std::string known_formats() {
+  std::string text = "f32, f16, bf16";
+  for (const FileFormat* f : file_formats()) text += fmt::format(", {}", f->name());
+  return text;
+}
+
+}  // namespace
+
+std::uint64_t StoredWeight::bytes() const {
+  std::uint64_t sum = 0;
+  for (const TensorView& p : parts) sum += p.bytes.size();
+  return sum;
+}
+
+bool is_token_embedding(std::string_view name) { return name.ends_with(".embed_tokens.weight"); }
+bool is_quantisable(const NamedShape& t) { return is_linear(t) || is_token_embedding(t.name); }
+
+std::string part_name(const std::string& weight, const FileFormat& format, const std::string& key) {
+  if (!is_token_embedding(weight)) return module_of(weight) + key;
+  return weight + (key == ".weight" ? fmt::format(".{}", format.name()) : key);
+}
+
+StoredWeight find_weight(const TensorFile& file, const NamedShape& wanted) {
+  if (const FileFormat* format = format_in(file, wanted)) {
+    if (is_token_embedding(wanted.name) && file.find(wanted.name))
+      throw Error{ErrorKind::kInput, "is there twice, as numbers and as codes", file.where() + ": " + wanted.name,
+                  "make the folder again"};
+    StoredWeight stored{format, {}};
+    for (const FilePart& p : format->parts(wanted.shape[0], wanted.shape[1]))
+      stored.parts.push_back(part_of(file, part_name(wanted.name, *format, p.key), p, *format));
+    return stored;
+  }
+  const TensorView& t = file.get(wanted.name);
+  const std::string where = file.where() + ": " + wanted.name;
+  if (!is_float(t.type))
+    throw Error{ErrorKind::kInput, fmt::format("tensor {}, not one of {}", kind_of(file, t), known_formats()), where,
+                "quantise the original model with sori quantize"};
+  if (t.shape != wanted.shape)
+    throw Error{ErrorKind::kInput,
+                fmt::format("tensor has shape {}, the model needs {}", to_text(t.shape), to_text(wanted.shape)), where,
+                kRemedy};
+  return {nullptr, {t}};
+}
+
+std::string base_of(const TensorFile& file, const WhisperConfig& config) {
+  std::string_view plain = name_of(DType::kF32);
+  for (const NamedShape& t : tensor_list(config)) {
+    if (is_token_embedding(t.name)) {
+      if (const TensorView* embedding = file.find(t.name)) plain = name_of(embedding->type);
+    } else if (const FileFormat* format = format_in(file, t)) {
+      return std::string(format->name());
+    }
+  }
+  return std::string(plain);
+}
+
+void require_our_version(const TensorFile& file) {
+  const auto stated = file.metadata().find("sori_format");
+  if (stated == file.metadata().end() || stated->second == kFolderVersion) return;
+  throw Error{
+      ErrorKind::kInput,
+      fmt::format("is a quantised model of version {}, this sori reads version {}", stated->second, kFolderVersion),
+      file.where(), "quantise the original model again (sori quantize)"};
+}
+
+}  // namespace sori
