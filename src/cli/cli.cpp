@@ -55,6 +55,8 @@ const std::vector<Verb>& verbs() {
        "sori evaluate --model whisper-base/ --adapter run/ --data data/ --split eval", run_evaluate},
       {"transcribe", "judge", "write down what recordings say",
        "sori transcribe --model whisper-base/ --adapter run/ talk.wav", run_transcribe},
+      {"experiment", "machine", "measure what the documentation states",
+       "sori experiment memory --tokenizer whisper-base/ --output-dir memory/", run_experiment},
   };
   return kVerbs;
 }

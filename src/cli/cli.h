@@ -11,7 +11,7 @@ namespace sori {
 
 struct Verb {
   const char* name;
-  const char* group;    // data, model, train, judge
+  const char* group;    // data, model, train, judge, machine
   const char* summary;  // one line
   const char* example;  // of use, shown by --help
   int (*run)(const Verb& verb, const std::vector<std::string>& words, Log& log);
@@ -54,5 +54,6 @@ int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);
 int run_evaluate(const Verb&, const std::vector<std::string>&, Log&);
 int run_transcribe(const Verb&, const std::vector<std::string>&, Log&);
+int run_experiment(const Verb&, const std::vector<std::string>&, Log&);
 
 }  // namespace sori

@@ -147,7 +147,7 @@ std::string others(const RunChoices& choices, std::uint64_t ram) {
 
 Json to_json(const RunChoice& c) {
   return {{"batch", c.batch},        {"accumulation", c.accumulation},
-          {"keep", name_of(c.keep)}, {"eval_batch", c.limits.judge.batch},
+          {"keep", name_of(c.keep)}, {"eval_batch", c.limits.judge ? c.limits.judge->batch : 0},
           {"fits", c.fits},          {"memory", to_json(c.memory)}};
 }
 

@@ -126,7 +126,9 @@ class Run {
     start_adapters();
     RunState state = resume(memory.optimizer, identity);
     Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
-    Recognizer recognizer(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
+    std::optional<Recognizer> recognizer;
+    if (choice.limits.judge)
+      recognizer.emplace(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
     const auto save = [&] {
       save_checkpoint(o_.output_dir, model_.model, memory.optimizer, state, identity, plan.max_steps,
                       trainer.epochs(state.samples), learnt_info());
@@ -135,8 +137,7 @@ class Run {
     trainer.run([&](const StepReport& r) {
       after_step(r, plan.max_steps);
       const bool last = r.step == plan.max_steps;
-      if (!data_.dev.empty() && (last || (o_.eval_steps > 0 && r.step % o_.eval_steps == 0)))
-        evaluate(recognizer, state);
+      if (recognizer && (last || (o_.eval_steps > 0 && r.step % o_.eval_steps == 0))) evaluate(*recognizer, state);
       if (last || (o_.save_steps > 0 && r.step % o_.save_steps == 0)) save();
       return true;
     });
@@ -168,7 +169,7 @@ class Run {
     r.compute = compute;
     r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
     r.frames = maker.options().frames, r.tokens = longest_labels(data_.train, maker);
-    r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
+    if (!data_.dev.empty()) r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
     if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
     r.utterances = data_.train.size() + data_.dev.size();
     r.ram = memory_limit(o_.ram);
@@ -299,7 +300,9 @@ class Run {
     result["planned_bytes"] = plan_.arena;
     result["planned_private_bytes"] = plan_.private_bytes();
     result["planned_resident_bytes"] = plan_.resident_bytes();
+    result["step_seconds"] = seconds_;
     result["peak_resident_bytes"] = peak_resident_bytes();
+    result["peak_private_bytes"] = private_peak_.bytes();
     result["compute"] = identity.compute;
     result["dropped_utterances"] = data_.dropped;
     if (!eval_.is_null()) result["eval"] = eval_;
@@ -330,6 +333,7 @@ class Run {
   std::optional<AdapterFolder> initial_;
   LoraConfig lora_;
   MemoryPlan plan_;
+  PrivatePeak private_peak_;
   std::vector<double> seconds_;
   double waited_ = 0;
   Json eval_;

@@ -16,7 +16,7 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
   c.limits.batch = {batch, r.frames, r.tokens};
   c.limits.keep = keep;
   c.limits.judge = r.judge;
-  c.limits.judge.batch = judged;
+  if (c.limits.judge) c.limits.judge->batch = judged;
   c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
   c.seconds = static_cast<double>(r.batch * r.accumulation) *
                   step_work(model, (r.frames + 1) / 2, r.tokens, keep).total() / kFlops +
@@ -27,7 +27,7 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
 
 // Evaluation decodes as many windows side by side as fit, or as need no more memory than learning does.
 RunChoice widest_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep) {
-  std::int64_t judged = r.judge.batch;
+  std::int64_t judged = r.judge ? r.judge->batch : 1;
   for (;; judged /= 2) {
     RunChoice c = examine(model, r, batch, keep, judged);
     if (c.fits || judged == 1) return c;
@@ -49,8 +49,9 @@ const char* name_of(Keep keep) {
 }
 
 std::string RunChoice::name() const {
-  return fmt::format("micro-batch {} x {}, {}, {} decoded side by side", batch, accumulation, name_of(keep),
-                     limits.judge.batch);
+  std::string text = fmt::format("micro-batch {} x {}, {}", batch, accumulation, name_of(keep));
+  if (limits.judge) text += fmt::format(", {} decoded side by side", limits.judge->batch);
+  return text;
 }
 
 const RunChoice& RunChoices::smallest() const {

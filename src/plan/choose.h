@@ -16,9 +16,9 @@ struct RunRequest {
   DType compute = DType::kF32;
   std::int64_t batch = 1, accumulation = 1;  // utterances of a micro-batch, micro-batches of a step
   std::int64_t frames = 3000, tokens = 32;   // of the longest utterance
-  RecognizerLimits judge;
-  std::optional<Keep> keep;                 // asked for by name; otherwise chosen
-  std::optional<std::int64_t> micro_batch;  // of the run that is resumed; otherwise chosen
+  std::optional<RecognizerLimits> judge;     // of evaluations; its batch is an upper bound
+  std::optional<Keep> keep;                  // asked for by name; otherwise chosen
+  std::optional<std::int64_t> micro_batch;   // of the run that is resumed; otherwise chosen
   std::size_t utterances = 0;
   std::uint64_t ram = 0;  // resident bytes that the process may take
 };

@@ -7,8 +7,8 @@ namespace sori {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint64_t kProgram = 40 * kMiB;    // measured: tokenizer, oneDNN's primitives, relocated data, heap
-constexpr std::uint64_t kCode = 36 * kMiB;       // measured: pages of libdnnl, libicu, libstdc++ and sori itself
+constexpr std::uint64_t kProgram = 18 * kMiB;    // measured: tokenizer, oneDNN's primitives, relocated data, heap
+constexpr std::uint64_t kCode = 14 * kMiB;       // measured: pages of libdnnl, libicu, libstdc++ and sori itself
 constexpr std::uint64_t kUtteranceBytes = 1500;  // a line of a data set in memory
 constexpr std::uint64_t kMicroBatchesAhead = 4;  // in the loader's queue, in the making, and in use
 constexpr std::uint64_t kSamplesPerFrame = 160;
@@ -65,11 +65,12 @@ MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, s
                            carve_learning(c, model, *learn, limits.batch, limits.keep);
                          }),
                          plan.base});
-  plan.phases.push_back({"evaluate", phase([&](Carver& c) {
-                           weights(c);
-                           carve_recognizer(c, model, *judge, limits.judge);
-                         }),
-                         plan.base});
+  if (limits.judge)
+    plan.phases.push_back({"evaluate", phase([&](Carver& c) {
+                             weights(c);
+                             carve_recognizer(c, model, *judge, *limits.judge);
+                           }),
+                           plan.base});
   plan.phases.push_back({"save", own, plan.base});
   return plan;
 }

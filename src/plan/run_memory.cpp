@@ -9,8 +9,10 @@ RunMemory carve_run(Carver& c, Whisper& model, Backend& learn, Backend& judge, c
     const Carver::Scope turn(c);
     r.learning = carve_learning(c, model, learn, limits.batch, limits.keep);
   }
-  const Carver::Scope turn(c);
-  r.recognizer = carve_recognizer(c, model, judge, limits.judge);
+  if (limits.judge) {
+    const Carver::Scope turn(c);
+    r.recognizer = carve_recognizer(c, model, judge, *limits.judge);
+  }
   return r;
 }
 

@@ -11,7 +11,7 @@ namespace sori {
 struct RunLimits {
   BatchLimits batch;  // of a micro-batch
   Keep keep = Keep::kEverything;
-  RecognizerLimits judge;  // of evaluations between steps
+  std::optional<RecognizerLimits> judge;  // of evaluations between steps, where there are any
 };
 
 struct RunMemory {

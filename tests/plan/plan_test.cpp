@@ -37,7 +37,7 @@ TEST_P(Planned, IsHandedOutToTheByte) {
   const auto [size, method, keep] = GetParam();
   Whisper model = planned(size, method);
   RunLimits limits{{2, 200, 9}, keep, recognizer_limits(model.config, 2, 4, 12)};
-  limits.judge.frames = 200;
+  limits.judge->frames = 200;
   const MemoryPlan plan = plan_memory(model, DType::kF32, limits, 0);
   Arena arena(plan.arena);
   Carver carver(arena);
