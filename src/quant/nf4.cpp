@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "quant/absmax.h"
+
 namespace sori {
 namespace {
 
@@ -14,16 +16,10 @@ constexpr std::array<float, 15> kMidpoints = [] {
 }();
 
 // As many midpoints as lie below: the nearest code, and of two the lower one.
-std::uint8_t nf4_code(float x) {
+int nf4_code(float x) {
   int code = 0;
   for (const float m : kMidpoints) code += m < x;
-  return static_cast<std::uint8_t>(code);
-}
-
-float largest(std::span<const float> numbers) {
-  float absmax = 0;
-  for (const float x : numbers) absmax = std::max(absmax, std::abs(x));
-  return absmax;
+  return code;
 }
 
 // A full block is multiplied by 1 / absmax, a shorter last one divided by absmax, as in bitsandbytes.
@@ -37,10 +33,13 @@ void scale_block(std::span<const float> numbers, float absmax, std::span<float> 
 }  // namespace
 
 void decode(const Nf4& w, std::int64_t row, std::int64_t first, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const std::int64_t at = row * w.cols + first + static_cast<std::int64_t>(i);
-    const std::uint8_t pair = w.codes[at / 2];
-    out[i] = kNf4Map[at % 2 == 0 ? pair >> 4 : pair & 15] * decode_absmax(w, at / kNf4Block);
+  const std::int64_t begin = row * w.cols + first, end = begin + std::ssize(out);
+  for (std::int64_t at = begin; at < end;) {
+    const float absmax = decode_absmax(w, at / kNf4Block);
+    for (const std::int64_t block_end = std::min(end, (at / kNf4Block + 1) * kNf4Block); at < block_end; ++at) {
+      const std::uint8_t pair = w.codes[at / 2];
+      out[static_cast<std::size_t>(at - begin)] = kNf4Map[at % 2 == 0 ? pair >> 4 : pair & 15] * absmax;
+    }
   }
 }
 
@@ -49,17 +48,18 @@ void quantise_nf4(std::span<const float> numbers, std::span<std::uint8_t> codes,
   require(std::ssize(codes) == nf4_bytes(n) && std::ssize(absmax) == nf4_blocks(n),
           "two codes a byte, and an absmax for each block");
   std::array<float, kNf4Block> scaled;
+  std::array<int, kNf4Block> code;  // as wide as what is compared, so that the compiler can use vectors
   for (std::int64_t first = 0; first < n; first += kNf4Block) {
     const auto count = static_cast<std::size_t>(std::min(kNf4Block, n - first));
     const auto block = numbers.subspan(static_cast<std::size_t>(first), count);
-    scaled.fill(0);  // the odd element's neighbour
+    if (count % 2 != 0) scaled[count] = 0;  // the odd element's neighbour
     float& here = absmax[static_cast<std::size_t>(first / kNf4Block)];
-    here = largest(block);
+    here = largest_magnitude(block);
     scale_block(block, here, scaled);
     if (std::ssize(block) < kNf4Block) here = std::max(here, kLeastAbsmax);
+    for (std::size_t i = 0; i < count + count % 2; ++i) code[i] = nf4_code(scaled[i]);
     for (std::size_t i = 0; i < count; i += 2)
-      codes[static_cast<std::size_t>(first) / 2 + i / 2] =
-          static_cast<std::uint8_t>(nf4_code(scaled[i]) << 4 | nf4_code(scaled[i + 1]));
+      codes[static_cast<std::size_t>(first) / 2 + i / 2] = static_cast<std::uint8_t>(code[i] << 4 | code[i + 1]);
   }
 }
 
