@@ -196,6 +196,15 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
+void MappedFile::drop_pages(std::span<const std::byte> part) const {
+  require(part.data() >= bytes().data() && part.data() + part.size() <= bytes().data() + size_,
+          "pages that are dropped are this file's");
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = static_cast<std::size_t>(part.data() - bytes().data()), end = begin + part.size();
+  const std::size_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last) ::madvise(static_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);  // only advice
+}
+
 AtomicFile::AtomicFile(Path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (descriptor_ < 0) fail("create a file for", path_, errno);

@@ -51,6 +51,9 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
   const Path& path() const { return path_; }
+  // Takes the pages that lie whole in this part of the bytes out of the process's resident memory; whoever looks at
+  // them again gets them from the file.
+  void drop_pages(std::span<const std::byte> part) const;
 
  private:
   Path path_;

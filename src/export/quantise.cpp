@@ -40,7 +40,13 @@ double relative_error(const Numbers& n, const BaseWeight& decoded) {
     const std::int64_t first = i * rows, count = std::min(rows, n.rows - first);
     std::vector<float> original(static_cast<std::size_t>(count * n.cols)), found(original.size());
     n.read(first * n.cols, original);
-    decode_rows(decoded, first, Mat(found.data(), count, n.cols));
+    std::visit(
+        [&](const auto& w) {
+          for (std::int64_t r = 0; r < count; ++r)
+            decode(w, first + r, 0,
+                   std::span(found).subspan(static_cast<std::size_t>(r * n.cols), static_cast<std::size_t>(n.cols)));
+        },
+        decoded);
     Sums& s = sums[static_cast<std::size_t>(i)];
     s.weight = sum_squares(original);
     for (std::size_t k = 0; k < found.size(); ++k) found[k] -= original[k];
@@ -55,11 +61,13 @@ double relative_error(const Numbers& n, const BaseWeight& decoded) {
 // written.
 class QuantisedWeight {
  public:
-  QuantisedWeight(const TensorView& source, const FileFormat& format, const std::string& dtype, std::string where)
-      : format_(format), where_(std::move(where)) {
-    numbers_ = {source.shape[0], source.shape[1], dtype, [this, source](std::int64_t first, std::span<float> out) {
-                  read_floats(source, first, out);
-                  if (!all_finite(DType::kF32, std::as_bytes(out)))
+  QuantisedWeight(const TensorFile& file, const TensorView& source, const FileFormat& format, const std::string& dtype)
+      : file_(file), source_(source), format_(format), where_(file.where() + ": " + source.name) {
+    numbers_ = {source.shape[0], source.shape[1], dtype, [this](std::int64_t first, std::span<float> out) {
+                  const std::size_t size = size_of(source_.type);
+                  read_floats(source_, first, out);
+                  if (!all_finite(source_.type,
+                                  source_.bytes.subspan(static_cast<std::size_t>(first) * size, out.size() * size)))
                     throw Error{ErrorKind::kNumeric, "tensor holds NaN or infinity", where_,
                                 "use another copy of the model; this one is damaged"};
                 }};
@@ -83,8 +91,11 @@ class QuantisedWeight {
     format_.quantise(numbers_, writable);
     error_ = relative_error(numbers_,
                             format_.view(numbers_.rows, numbers_.cols, {writable.begin(), writable.end()}, where_));
+    file_.drop_pages(source_);
   }
 
+  const TensorFile& file_;
+  const TensorView& source_;
   const FileFormat& format_;
   std::string where_;
   Numbers numbers_;
@@ -106,13 +117,19 @@ void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
       f(i, TensorInfo{part_name(t.name, format, parts[i].key), parts[i].type, parts[i].shape});
 }
 
-OutTensor kept(const TensorView& source, const std::string& where) {
+OutTensor kept(const TensorFile& file, const TensorView& source) {
   const DType type = kept_type({source.name, source.shape}, source.type);
-  if (type == source.type) return unchanged(source, source.bytes, where);
   const std::int64_t cols = row_length(source.shape);
-  return computed(
-      {source.name, type, source.shape},
-      [source, cols](std::int64_t row, std::span<float> values) { read_floats(source, row * cols, values); }, where);
+  const auto read = [&source, cols](std::int64_t row, std::span<float> values) {
+    read_floats(source, row * cols, values);
+  };
+  OutTensor out = type == source.type ? unchanged(source, source.bytes, file.where())
+                                      : computed({source.name, type, source.shape}, read, file.where());
+  out.produce = [produce = std::move(out.produce), &file, &source](const ByteSink& sink) {
+    produce(sink);
+    file.drop_pages(source);
+  };
+  return out;
 }
 
 std::string kind_of(const std::string& name) {  // "model.encoder.layers.3.fc1.weight" -> "encoder.fc1"
@@ -163,10 +180,10 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
     report.source_bytes += from.bytes.size();
     const FileFormat* format = format_of(t, how);
     if (format == nullptr) {
-      tensors.push_back(kept(from, source.file->where()));
+      tensors.push_back(kept(*source.file, from));
       continue;
     }
-    QuantisedWeight& weight = weights.emplace_back(from, *format, dtype, source.file->where() + ": " + t.name);
+    QuantisedWeight& weight = weights.emplace_back(*source.file, from, *format, dtype);
     report.layers.push_back({t.name, kind_of(t.name)});
     for_each_part(t, *format, [&](std::size_t i, TensorInfo info) {
       tensors.push_back({std::move(info), [&weight, i](const ByteSink& sink) { weight.write(i, sink); }});

@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxHeaderCap = std::size_t{100} << 20;  // the for
 class SafetensorsFile : public TensorFile {
  public:
   explicit SafetensorsFile(const Path& path, std::size_t header_cap = kHeaderCap);
+  void drop_pages(const TensorView& t) const override { file_.drop_pages(t.bytes); }
 
  private:
   MappedFile file_;

@@ -32,6 +32,10 @@ class ShardedFile : public TensorFile {
     for (const auto& [shard, expected] : names) add_shard(inside(folder, shard), header_cap, expected, index);
     metadata_ = shards_.front().metadata();
   }
+  void drop_pages(const TensorView& t) const override {
+    for (const SafetensorsFile& shard : shards_)
+      if (shard.find(t.name)) shard.drop_pages(t);
+  }
 
  private:
   void add_shard(const Path& path, std::size_t header_cap, const std::vector<std::string>& expected,

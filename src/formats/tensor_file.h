@@ -46,6 +46,8 @@ class TensorFile {
   const TensorView& get(std::string_view name) const;                  // Error kInput naming file and tensor
   const Metadata& metadata() const { return metadata_; }
   const std::string& where() const { return where_; }  // file or folder, for messages
+  // Takes a tensor of this file out of resident memory until somebody looks at it again; where files are mapped.
+  virtual void drop_pages(const TensorView&) const {}
 
  protected:
   explicit TensorFile(std::string where) : where_(std::move(where)) {}

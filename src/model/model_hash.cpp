@@ -14,6 +14,7 @@ std::string model_hash(const WhisperConfig& config, const TensorFile& file) {
       const auto piece = t.bytes.subspan(at, std::min<std::size_t>(64, t.bytes.size() - at));
       hash.add(piece.data(), piece.size());
     }
+    file.drop_pages(t);
   }
   return hash.hex();
 }

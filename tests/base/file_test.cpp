@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/process_memory.h"
 #include "support/temp_dir.h"
 
 namespace sori {
@@ -271,6 +272,21 @@ TEST(MappedFile, ShowsTheBytesOfAFile) {
   ASSERT_EQ(moved.bytes().size(), 3u);
   EXPECT_EQ(std::memcmp(moved.bytes().data(), "abc", 3), 0);
   EXPECT_TRUE(MappedFile(dir / "empty").bytes().empty());
+}
+
+TEST(MappedFile, DropsPagesAndShowsThemAgain) {
+  constexpr std::ptrdiff_t kBytes = 32 << 20;
+  const TempDir dir;
+  write_file(dir / "x", std::string(kBytes, 'x'));
+  const MappedFile file(dir / "x");
+  const auto seen = [&] { return std::count(file.bytes().begin(), file.bytes().end(), std::byte{'x'}); };
+  ASSERT_EQ(seen(), kBytes);
+  const std::uint64_t before = process_memory().resident;
+  file.drop_pages(file.bytes().subspan(100, kBytes - 200));
+  EXPECT_LT(process_memory().resident + kBytes / 2, before);
+  EXPECT_EQ(seen(), kBytes);
+  const std::string other(8192, 'y');
+  EXPECT_THROW(file.drop_pages(std::as_bytes(std::span(other.data(), other.size()))), Bug);
 }
 
 // A replaced file keeps its bytes for who has mapped it.
