@@ -70,6 +70,7 @@ RecognizerMemory carve_recognizer(Carver& c, Whisper& model, Backend& backend, c
   const Carver::In activations(c, Purpose::kActivations);
   m.step = carve_step(c, model, backend.compute(), {limits.batch, limits.batch * limits.prompt}, limits.cache());
   m.encoder = carve_encoder_saved(c, model.encoder, audio, frame_rows, Keep::kNothing);
+  carve_encoder_layers(c, model.encoder, audio, Keep::kNothing, m.encoder);
   return m;
 }
 

@@ -18,8 +18,10 @@ struct DecoderSaved {
   NormSaved norm;  // norm.y [N, C] compute is the result
 };
 
-DecoderSaved carve_decoder_saved(Carver& c, const Decoder& d, const SideLimits& text, std::int64_t audio_rows,
-                                 Keep keep);
+// Everything but the layers, and then those.
+DecoderSaved carve_decoder_saved(Carver& c, const Decoder& d, const SideLimits& text, Keep keep);
+void carve_decoder_layers(Carver& c, const Decoder& d, const SideLimits& text, std::int64_t audio_rows, Keep keep,
+                          DecoderSaved& s);
 
 // b.tokens and states [Na, C] compute -> s.norm.y [Nt, C] compute.
 void decoder_forward(const Pass& p, const Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s,

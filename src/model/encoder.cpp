@@ -5,11 +5,11 @@
 namespace sori {
 namespace {
 
-EncoderLayerSaved carve_layer(Carver& c, const EncoderLayer& l, const SideLimits& d) {
+EncoderLayerSaved carve_layer(Carver& c, const EncoderLayer& l, const SideLimits& d, bool recomputed) {
   EncoderLayerSaved s;
   s.attention = carve_attention_saved(c, l.self_attn, d, d.rows);
   s.middle = c.mat(DType::kF32, d.rows, d.width);
-  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, d);
+  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, d, recomputed);
   return s;
 }
 
@@ -46,8 +46,17 @@ void layer_forward(const Pass& p, const EncoderLayer& l, const Batch& b, ConstMa
   mlp_forward(p, l.fc1, l.fc2, l.final_layer_norm, middle, b.audio, s.mlp, t, y);
 }
 
-void layer_backward(const Pass& p, EncoderLayer& l, const Batch& b, ConstMat x, const EncoderLayerSaved& s,
-                    const Scratch& t, Mat dx) {
+// What backward wants of forward: everything but the layer's output.
+void layer_recompute(const Pass& p, const EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s,
+                     const Scratch& t) {
+  const Mat middle = s.middle.top(x.rows);
+  self_attention_forward(p, l.self_attn, l.self_attn_layer_norm, x, b.audio, b.audio_self, /*causal=*/false,
+                         s.attention, t, middle);
+  mlp_recompute(p, l.fc1, l.fc2, l.final_layer_norm, middle, b.audio, s.mlp, t);
+}
+
+void layer_backward(const Pass& p, EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s, const Scratch& t,
+                    Mat dx) {
   const Mat middle = s.middle.top(x.rows);
   mlp_backward(p, l.fc1, l.fc2, l.final_layer_norm, middle, b.audio, s.mlp, t, dx);
   self_attention_backward(p, l.self_attn, l.self_attn_layer_norm, x, b.audio, b.audio_self, /*causal=*/false,
@@ -77,9 +86,13 @@ EncoderSaved carve_encoder_saved(Carver& c, const Encoder& e, const SideLimits& 
     const Carver::Scope free_again(c);
     convolutions();
   }
-  const auto slots = keep == Keep::kEverything ? e.layers : std::vector{with_every_adapter(e.layers)};
-  for (const EncoderLayer& layer : slots) s.stack.layers.push_back(carve_layer(c, layer, d));
   return s;
+}
+
+void carve_encoder_layers(Carver& c, const Encoder& e, const SideLimits& d, Keep keep, EncoderSaved& s) {
+  const bool all = keep == Keep::kEverything;
+  for (const EncoderLayer& layer : all ? e.layers : std::vector{with_every_adapter(e.layers)})
+    s.stack.layers.push_back(carve_layer(c, layer, d, keep == Keep::kInputs));
 }
 
 ConvScratch carve_conv_scratch(Carver& c, const Encoder& e, const SideLimits& d, std::int64_t frame_rows) {
@@ -121,9 +134,7 @@ void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s
   for (std::int64_t i = std::ssize(e.layers) - 1; i >= std::max<std::int64_t>(lowest, 0); --i) {
     const auto layer = static_cast<std::size_t>(i);
     const Mat x = s.stack.input(layer, n);
-    // A recomputed layer's output goes where its successor's input lay, which nobody reads any more.
-    if (s.stack.recomputes())
-      layer_forward(p, e.layers[layer], b, x, s.stack.at(layer), t, s.stack.input(layer + 1, n));
+    if (s.stack.recomputes()) layer_recompute(p, e.layers[layer], b, x, s.stack.at(layer), t);
     layer_backward(p, e.layers[layer], b, x, s.stack.at(layer), t, dx);
   }
   if (lowest >= 0) return;

@@ -66,8 +66,11 @@ struct ConvScratch {
   Mat dy;        // [2N, C] f32
 };
 
+// Everything but the layers, and then those: between the two, others may take and give back memory that the layers
+// use too.
 EncoderSaved carve_encoder_saved(Carver& c, const Encoder& e, const SideLimits& audio, std::int64_t frame_rows,
                                  Keep keep);
+void carve_encoder_layers(Carver& c, const Encoder& e, const SideLimits& audio, Keep keep, EncoderSaved& s);
 ConvScratch carve_conv_scratch(Carver& c, const Encoder& e, const SideLimits& audio, std::int64_t frame_rows);
 
 // Index of the lowest layer that learns; -1 when a convolution does, layers.size() when only the last norm does, and

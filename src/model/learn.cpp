@@ -38,24 +38,35 @@ LearnMemory carve_learning(Carver& c, Whisper& model, Backend& backend, const Ba
                           std::max(audio.heads, text.heads)};
   const bool backward = keep != Keep::kNothing;
   const bool encoder_learns = lowest_learning(model.encoder) <= config.encoder_layers;
+  const Keep encoder_keep = backward && !encoder_learns ? Keep::kNothing : keep;
   LearnMemory m;
   {
-    const Carver::In scratch(c, Purpose::kScratch);
-    backend.carve_scratch(c, backend_limits(config, limits));
-    m.mel = c.mat(DType::kF32, limits.frame_rows(), config.mel_bins);
-    m.scratch = carve_scratch(c, larger, adapter_limits(model), backward);
-    m.losses = c.array<float>(static_cast<std::size_t>(text.rows));
-    if (backward) {
-      m.convolutions = carve_conv_scratch(c, model.encoder, audio, limits.frame_rows());
-      if (encoder_learns) m.dstates = c.mat(DType::kF32, audio.rows, audio.width);
-      m.dx = c.mat(DType::kF32, larger.rows, larger.width);
-      m.dy = c.mat(DType::kF32, text.rows, text.width);
+    const Carver::In activations(c, Purpose::kActivations);
+    m.decoder = carve_decoder_saved(c, model.decoder, text, keep);
+    m.encoder = carve_encoder_saved(c, model.encoder, audio, limits.frame_rows(), encoder_keep);
+    const auto encoder = [&] { carve_encoder_layers(c, model.encoder, audio, encoder_keep, m.encoder); };
+    const auto decoder = [&] {
+      if (backward && encoder_learns) m.dstates = c.mat(DType::kF32, audio.rows, audio.width);
+      carve_decoder_layers(c, model.decoder, text, audio.rows, keep, m.decoder);
+    };
+    if (encoder_keep == Keep::kEverything) {
+      encoder();
+      decoder();
+    } else {  // the decoder works between the encoder's forward and its backward, which makes its layers again
+      c.take_turns(encoder, decoder);
     }
   }
-  const Carver::In activations(c, Purpose::kActivations);
-  m.decoder = carve_decoder_saved(c, model.decoder, text, audio.rows, keep);
-  m.encoder = carve_encoder_saved(c, model.encoder, audio, limits.frame_rows(),
-                                  backward && !encoder_learns ? Keep::kNothing : keep);
+  const Carver::In scratch(c, Purpose::kScratch);
+  backend.carve_scratch(c, backend_limits(config, limits));
+  m.mel = c.mat(DType::kF32, limits.frame_rows(), config.mel_bins);
+  const std::int64_t mlp_rows =
+      std::max(m.encoder.stack.layers.front().mlp.pre.rows, m.decoder.stack.layers.front().mlp.pre.rows);
+  m.scratch = carve_scratch(c, larger, adapter_limits(model), mlp_rows, backward);
+  m.losses = c.array<float>(static_cast<std::size_t>(text.rows));
+  if (!backward) return m;
+  m.convolutions = carve_conv_scratch(c, model.encoder, audio, limits.frame_rows());
+  m.dx = c.mat(DType::kF32, larger.rows, larger.width);
+  m.dy = c.mat(DType::kF32, text.rows, text.width);
   return m;
 }
 

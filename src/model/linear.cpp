@@ -36,14 +36,18 @@ LinearScratch carve_linear_scratch(Carver& c, const AdapterLimits& limits, DType
   return t;
 }
 
+void adapter_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
+                     const LinearScratch& t) {
+  if (l.lora) p.backend.linear(adapter_input(p, *l.lora, x, rows, t), l.lora->a.weight, {}, s.h.top(x.rows));
+}
+
 void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
                     const LinearScratch& t, Mat y) {
   epilogue.bias = l.bias.vector();
   LowRank low_rank;
   if (l.lora) {
-    const Mat h = s.h.top(x.rows);
-    p.backend.linear(adapter_input(p, *l.lora, x, rows, t), l.lora->a.weight, {}, h);
-    low_rank = {h, l.lora->b.weight, l.lora->scale};
+    adapter_forward(p, l, x, rows, s, t);
+    low_rank = {s.h.top(x.rows), l.lora->b.weight, l.lora->scale};
     epilogue.low_rank = &low_rank;
   }
   p.backend.linear(x, l.weight.weight, epilogue, y);

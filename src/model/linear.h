@@ -34,6 +34,11 @@ LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::i
 LinearScratch carve_linear_scratch(Carver& c, const AdapterLimits& limits, DType compute, std::int64_t rows,
                                    bool backward);
 
+// The adapter's first half, dropout(x) a^T, alone: what backward wants of a forward that is made again. Nothing without
+// an adapter.
+void adapter_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
+                     const LinearScratch& t);
+
 // x [N, in] compute -> y [N, out], with an epilogue (its bias and low rank are filled in here).
 void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
                     const LinearScratch& t, Mat y);

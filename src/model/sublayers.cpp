@@ -2,15 +2,21 @@
 
 namespace sori {
 
-Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, bool backward) {
+Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
+                      bool backward) {
   Scratch t;
   t.linear = carve_linear_scratch(c, adapters, d.compute, d.rows, backward);
   if (!backward) return t;
   t.dbranch = c.mat(d.compute, d.rows, d.width);
   t.dinner = c.mat(DType::kF32, d.rows, d.width);
-  for (Mat* m : {&t.dq, &t.dk, &t.dv}) *m = c.mat(d.compute, d.rows, d.width);
-  t.dpre = c.mat(d.compute, d.rows, d.ffn);
-  t.dactive = c.mat(DType::kF32, d.rows, d.ffn);
+  c.take_turns(
+      [&] {
+        for (Mat* m : {&t.dq, &t.dk, &t.dv}) *m = c.mat(d.compute, d.rows, d.width);
+      },
+      [&] {
+        t.dpre = c.mat(d.compute, mlp_rows, d.ffn);
+        t.dactive = c.mat(DType::kF32, mlp_rows, d.ffn);
+      });
   return t;
 }
 
@@ -36,11 +42,13 @@ AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLi
   return s;
 }
 
-MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d) {
+MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d, bool recomputed) {
   MlpSaved s;
-  s.norm = carve_norm_saved(c, d);
-  s.pre = c.mat(d.compute, d.rows, d.ffn);
-  s.active = c.mat(d.compute, d.rows, d.ffn);
+  SideLimits at_once = d;
+  if (recomputed && !fc1.trainable() && !fc2.trainable() && d.rows > kMlpPiece) at_once.rows = s.piece = kMlpPiece;
+  s.norm = carve_norm_saved(c, at_once);
+  s.pre = c.mat(d.compute, at_once.rows, d.ffn);
+  s.active = c.mat(d.compute, at_once.rows, d.ffn);
   s.fc1 = carve_linear_saved(c, fc1, d.compute, d.rows);
   s.fc2 = carve_linear_saved(c, fc2, d.compute, d.rows);
   return s;
@@ -116,24 +124,55 @@ void cross_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, Cons
   norm_backward(p, norm, x, s.norm, dinner, dx);                                               // 1
 }
 
-void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
-                 const Rows& rows, MlpSaved& s, const Scratch& t, Mat y) {
-  const std::int64_t n = x.rows;
-  const Mat normed = s.norm.y.top(n), active = s.active.top(n);
-  norm_forward(p, norm, x, s.norm);                                                                      // 1
-  linear_forward(p, fc1, normed, rows, {.saved = s.pre.top(n), .gelu = true}, s.fc1, t.linear, active);  // 2
-  linear_forward(p, fc2, active, rows, {.add = x}, s.fc2, t.linear, y);                                  // 3 residual
+namespace {
+
+// body(first row, rows) for the pieces of n rows.
+template <class Body>
+void for_pieces(std::int64_t n, std::int64_t piece, Body&& body) {
+  if (piece == 0) piece = n;
+  for (std::int64_t first = 0; first < n; first += piece) body(first, std::min(piece, n - first));
 }
 
-void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows,
-                  const MlpSaved& s, const Scratch& t, Mat dx) {
+// Steps 1 and 2: x -> s.active.
+void mlp_hidden(const Pass& p, const Linear& fc1, const LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
+                const Scratch& t) {
   const std::int64_t n = x.rows;
-  const Mat dbranch = t.dbranch.top(n), dinner = t.dinner.top(n), dpre = t.dpre.top(n), dactive = t.dactive.top(n);
-  p.backend.cast(dx, 1, dbranch);  // 3
-  linear_backward(p, fc2, s.active.top(n), rows, s.fc2, dbranch, t.linear, /*add=*/false, dactive);
-  p.backend.gelu_backward(s.pre.top(n), dactive, dpre);  // 2
-  linear_backward(p, fc1, s.norm.y.top(n), rows, s.fc1, dpre, t.linear, /*add=*/false, dinner);
-  norm_backward(p, norm, x, s.norm, dinner, dx);  // 1
+  norm_forward(p, norm, x, s.norm);  // 1
+  linear_forward(p, fc1, s.norm.y.top(n), rows, {.saved = s.pre.top(n), .gelu = true}, s.fc1, t.linear,
+                 s.active.top(n));  // 2
+}
+
+}  // namespace
+
+void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
+                 const Rows& rows, MlpSaved& s, const Scratch& t, Mat y) {
+  for_pieces(x.rows, s.piece, [&](std::int64_t first, std::int64_t n) {
+    const ConstMat part = x.row_range(first, n);
+    mlp_hidden(p, fc1, norm, part, rows, s, t);
+    linear_forward(p, fc2, s.active.top(n), rows, {.add = part}, s.fc2, t.linear, y.row_range(first, n));  // 3 residual
+  });
+}
+
+void mlp_recompute(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
+                   const Rows& rows, MlpSaved& s, const Scratch& t) {
+  if (s.piece > 0) return;
+  mlp_hidden(p, fc1, norm, x, rows, s, t);
+  adapter_forward(p, fc2, s.active.top(x.rows), rows, s.fc2, t.linear);
+}
+
+void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
+                  const Scratch& t, Mat dx) {
+  for_pieces(x.rows, s.piece, [&](std::int64_t first, std::int64_t n) {
+    const ConstMat part = x.row_range(first, n);
+    const Mat dpart = dx.row_range(first, n), dbranch = t.dbranch.top(n), dinner = t.dinner.top(n),
+              dpre = t.dpre.top(n), dactive = t.dactive.top(n);
+    if (s.piece > 0) mlp_hidden(p, fc1, norm, part, rows, s, t);
+    p.backend.cast(dpart, 1, dbranch);  // 3
+    linear_backward(p, fc2, s.active.top(n), rows, s.fc2, dbranch, t.linear, /*add=*/false, dactive);
+    p.backend.gelu_backward(s.pre.top(n), dactive, dpre);  // 2
+    linear_backward(p, fc1, s.norm.y.top(n), rows, s.fc1, dpre, t.linear, /*add=*/false, dinner);
+    norm_backward(p, norm, part, s.norm, dinner, dpart);  // 1
+  });
 }
 
 }  // namespace sori

@@ -16,14 +16,17 @@ struct SideLimits {
 // What backward overwrites as it goes; of the larger side's rows.
 struct Scratch {
   LinearScratch linear;
-  Mat dbranch;     // [N, C] compute: the residual's gradient, rounded for products
-  Mat dinner;      // [N, C] f32: gradient of what a product read
+  Mat dbranch;  // [N, C] compute: the residual's gradient, rounded for products
+  Mat dinner;   // [N, C] f32: gradient of what a product read
+  // The two branches take turns in the same memory.
   Mat dq, dk, dv;  // [N, C] compute
-  Mat dpre;        // [N, F] compute: before the GELU
-  Mat dactive;     // [N, F] f32: after the GELU
+  Mat dpre;        // [N of an MLP, F] compute: before the GELU
+  Mat dactive;     // [N of an MLP, F] f32: after the GELU
 };
 
-Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, bool backward);
+// mlp_rows: the most rows that an MLP takes at once.
+Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
+                      bool backward);
 
 struct NormSaved {
   Mat y;      // [N, C] compute
@@ -44,11 +47,16 @@ struct MlpSaved {
   Mat pre;     // [N, F] compute: before the GELU
   Mat active;  // [N, F] compute: after it
   LinearSaved fc1, fc2;
+  // Rows at a time, where nothing of the branch learns and nothing is kept: then its wide activations never exist
+  // whole, N above is this, and backward makes them again piece by piece. 0: all rows at once.
+  std::int64_t piece = 0;
 };
+inline constexpr std::int64_t kMlpPiece = 512;
 
 NormSaved carve_norm_saved(Carver& c, const SideLimits& d);
 AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLimits& queries, std::int64_t key_rows);
-MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d);
+// recomputed: backward runs the layer again.
+MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d, bool recomputed);
 
 // x [N, C] (compute or f32) -> y [N, C] (compute or f32).
 void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
@@ -69,8 +77,11 @@ void cross_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, Cons
 
 void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
                  const Rows& rows, MlpSaved& s, const Scratch& t, Mat y);
-void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows,
-                  const MlpSaved& s, const Scratch& t, Mat dx);
+// What backward wants of forward, made again: everything but y.
+void mlp_recompute(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
+                   const Rows& rows, MlpSaved& s, const Scratch& t);
+void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
+                  const Scratch& t, Mat dx);
 
 // The norm before a branch, also used at the end of encoder and decoder. dy f32; dx f32 is added to.
 void norm_forward(const Pass& p, const LayerNorm& norm, ConstMat x, const NormSaved& s);

@@ -35,6 +35,8 @@ class Arena {
 };
 
 class Carver {
+  using ByPurpose = std::array<std::size_t, static_cast<std::size_t>(Purpose::kCount)>;
+
  public:
   static Carver counting() { return Carver(nullptr, SIZE_MAX); }
   explicit Carver(Arena& arena) : Carver(arena.data(), arena.bytes()) {}
@@ -52,6 +54,23 @@ class Carver {
     require(n <= SIZE_MAX / sizeof(T), "an array fits the address space");
     void* p = take(n * sizeof(T));
     return p ? std::span<T>(static_cast<T*>(p), n) : std::span<T>();
+  }
+
+  // Parts that are never in use at the same time take the same memory: each begins at the same place, and what
+  // the largest took stays taken.
+  template <class... Parts>
+  void take_turns(Parts&&... parts) {
+    const std::size_t used = used_;
+    const ByPurpose by = by_purpose_;
+    std::size_t most = used_;
+    ByPurpose by_most = by_purpose_;
+    const auto turn = [&](auto&& part) {
+      used_ = used, by_purpose_ = by;
+      part();
+      if (used_ > most) most = used_, by_most = by_purpose_;
+    };
+    (turn(parts), ...);
+    used_ = most, by_purpose_ = by_most;
   }
 
   // What is taken while an In lives belongs to this purpose.
@@ -81,11 +100,10 @@ class Carver {
    private:
     Carver& carver_;
     std::size_t used_;
-    std::array<std::size_t, static_cast<std::size_t>(Purpose::kCount)> by_;
+    ByPurpose by_;
   };
 
  private:
-  using ByPurpose = std::array<std::size_t, static_cast<std::size_t>(Purpose::kCount)>;
   Carver(std::byte* base, std::size_t capacity) : base_(base), capacity_(capacity) {}
 
   std::byte* base_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/tiny_golden.h"
+#include "support/tiny_whisper.h"
 
 namespace sori::test {
 namespace {
@@ -166,6 +167,35 @@ TEST(Recompute, ServesLayersWithDifferentAdapters) {
                  .target_modules = {"model.encoder.layers.1.fc1", "model.decoder.layers.1.encoder_attn.k_proj"}});
   };
   EXPECT_EQ(gradients_of(DType::kF32, Keep::kEverything, add_some), gradients_of(DType::kF32, Keep::kInputs, add_some));
+}
+
+// An MLP of which nothing learns is run in pieces of its rows, so a window must be longer than one.
+TEST(Recompute, OfAFrozenMlpInPiecesGivesEqualBits) {
+  WhisperConfig config = tiny_config();
+  config.max_source_positions = 700;
+  const std::vector<int> input{1, 2, 3, 4, 5, 6}, target{-1, -1, 3, 4, 5, 6};
+  std::vector<std::vector<float>> gradients;
+  for (const Keep keep : {Keep::kEverything, Keep::kInputs}) {
+    TinyWhisper tiny(config, 1, [](Whisper& w) { add_lora(w, {.rank = 3, .target_modules = {"q_proj", "v_proj"}}); });
+    const auto backend = make_cpu_backend(DType::kF32);
+    const BatchLimits limits{1, 1400, 6};
+    Carver count = Carver::counting();
+    carve_learning(count, tiny.model, *backend, limits, keep);
+    Arena arena(count.bytes());
+    Carver carver(arena);
+    LearnMemory memory = carve_learning(carver, tiny.model, *backend, limits, keep);
+    EXPECT_EQ(memory.encoder.stack.layers.front().mlp.piece, keep == Keep::kInputs ? kMlpPiece : 0);
+    Batch batch;
+    batch.reserve(limits);
+    const BatchItem item{0, 1400, input, target};
+    batch.assign({&item, 1});
+    const Rng rng(9, Draw::kNoise);
+    for (std::int64_t i = 0; i < 1400 * config.mel_bins; ++i)
+      memory.mel.row<float>(0)[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
+    forward_backward({*backend, true, 1, 7}, tiny.model, batch, {0.1f, 0}, memory);
+    gradients.push_back(all_gradients(tiny.model));
+  }
+  EXPECT_EQ(gradients[0], gradients[1]);
 }
 
 TEST(Accumulation, OfSingleUtterancesEqualsOneBatch) {

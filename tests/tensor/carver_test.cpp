@@ -99,5 +99,23 @@ TEST(Arena, SaysSoWhenTheSystemHasNoMemory) {
   }
 }
 
+TEST(Carver, PartsThatTakeTurnsBeginAtTheSamePlace) {
+  Carver count = Carver::counting();
+  count.take(64);
+  const auto small = [&] { count.take(128); };
+  const auto large = [&] { count.take(64), count.take(192); };
+  count.take_turns(small, large, small);
+  EXPECT_EQ(count.bytes(), 64u + 256);
+  count.take(64);
+  EXPECT_EQ(count.bytes(), 64u + 256 + 64);
+
+  Arena arena(count.bytes());
+  Carver carver(arena);
+  std::vector<void*> first;
+  carver.take_turns([&] { first.push_back(carver.take(64)); }, [&] { first.push_back(carver.take(256)); });
+  EXPECT_EQ(first[0], first[1]);
+  EXPECT_EQ(carver.take(64), static_cast<std::byte*>(first[0]) + 256);
+}
+
 }  // namespace
 }  // namespace sori
