@@ -178,8 +178,6 @@ class Run {
       const Json options = json_get<Json>(read_json(args), "options", args.string());
       r.micro_batch = json_get<std::int64_t>(options, "micro-batch", args.string());
     }
-    Carver count = Carver::counting();
-    load_weights(count, model_.model, *model_.file);  // the formats of its frozen weights
     const RunChoices choices = choose_run(model_.model, r);
     if (!choices.chosen) throw nothing_fits(model_.model, r, choices);
     RunChoice choice = choices.all[*choices.chosen];
@@ -199,6 +197,8 @@ class Run {
       lora_.dropout = o_.lora_dropout;
       add_lora(model_.model, lora_);
     }
+    Carver count = Carver::counting();
+    load_weights(count, model_.model, *model_.file);  // the formats of its frozen weights
     struct Sum {
       std::int64_t tensors = 0, numbers = 0;
       std::uint64_t bytes = 0;
@@ -210,8 +210,7 @@ class Run {
     for_each_parameter(model_.model, [&](const std::string& name, Parameter& p) {
       Sum& sum = p.trainable ? learning : frozen;
       ++sum.tensors, sum.numbers += p.size();
-      sum.bytes +=
-          p.trainable ? static_cast<std::uint64_t>(p.size()) * sizeof(float) : model_.file->get(name).bytes.size();
+      sum.bytes += bytes_of(p.weight);
     });
     log_.line("trainable: " + learning.text() + " (f32)");
     log_.line("frozen:    " + frozen.text() + " (as in the file)");
