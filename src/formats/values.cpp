@@ -25,13 +25,15 @@ void write_as(std::span<const float> values, std::byte* out) {
   }
 }
 
-// A number is infinite or NaN when all bits of its exponent are set.
+// A number is infinite or NaN when all bits of its exponent are set: then adding the lowest of them carries into the
+// sign. Without a branch, so that the compiler can use vectors.
 template <class Bits>
 bool exponents_below_full(std::span<const std::byte> bytes, Bits exponent) {
-  bool found = false;
+  const Bits lowest = exponent & (~exponent + 1), sign = static_cast<Bits>(exponent + lowest);
+  Bits seen = 0;
   for (std::size_t i = 0; i + sizeof(Bits) <= bytes.size(); i += sizeof(Bits))
-    found |= (load<Bits>(bytes.data() + i) & exponent) == exponent;
-  return !found;
+    seen = static_cast<Bits>(seen | ((load<Bits>(bytes.data() + i) & exponent) + lowest));
+  return (seen & sign) == 0;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/threads.h"
 #include "quant/absmax.h"
 
 namespace sori {
@@ -70,15 +71,16 @@ float quantise_nf4_absmax(std::span<const float> absmax, std::span<std::uint8_t>
   double sum = 0;
   for (const float a : absmax) sum += a;
   const auto offset = static_cast<float>(sum / static_cast<double>(absmax.size()));
-  std::array<float, kDynamicBlock> centred;
-  for (std::size_t first = 0; first < absmax.size(); first += kDynamicBlock) {
+  parallel_for(std::ssize(nested_absmax), [&](std::int64_t block) {
+    std::array<float, kDynamicBlock> centred;
+    const std::size_t first = static_cast<std::size_t>(block) * kDynamicBlock;
     const std::size_t count = std::min<std::size_t>(kDynamicBlock, absmax.size() - first);
     for (std::size_t i = 0; i < count; ++i) centred[i] = absmax[first + i] - offset;
     const auto here = codes.subspan(first, count);
     const float largest_here = quantise_block(kSignedDynamicMap, std::span(centred).first(count), here);
     if (largest_here == 0) std::fill(here.begin(), here.end(), std::uint8_t{0});  // bitsandbytes' code of nothing
-    nested_absmax[first / kDynamicBlock] = largest_here;
-  }
+    nested_absmax[static_cast<std::size_t>(block)] = largest_here;
+  });
   return offset;
 }
 
