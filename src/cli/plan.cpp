@@ -36,6 +36,7 @@ struct Planned {
 };
 
 Planned open_planned(const Options& o) {
+  o.train.check();
   if (o.train.model.empty() == o.size.empty())
     throw Error{ErrorKind::kUsage, "one of --model and --size is wanted", "",
                 "sori plan --size large-v3 --method lora"};
@@ -48,9 +49,10 @@ Planned open_planned(const Options& o) {
     p.model = p.folder->model;
   }
   if (o.train.method == "full")
-    train_everything(p.model);
+    train_everything(p.model, o.train.matrices());
   else
     add_lora(p.model, o.train.lora());
+  keep_little(p.model, o.train.moments(), o.train.fused_step);
   if (p.folder) {
     Carver count = Carver::counting();
     load_weights(count, p.model, *p.folder->file);
@@ -69,6 +71,7 @@ RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   r.tokens = o.label_tokens;
   r.judge = recognizer_limits(config, kJudged, kPromptTokens, o.train.max_new_tokens);
   if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
+  if (o.train.fused_step) r.micro_batch = r.batch;
   r.ram = memory_limit(o.train.ram);
   if (o.train.data.empty()) return r;
   if (!p.folder)
@@ -119,16 +122,19 @@ struct Disk {
   std::uint64_t checkpoint = 0, result = 0;  // bytes of each
 };
 
-// A checkpoint holds what learns and its two moments, in f32; the result what learns alone.
+// A checkpoint holds what learns and its two moments; the result what learns alone.
 Disk disk_of(Whisper& model) {
-  std::uint64_t numbers = 0, frozen = 0;
-  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (p.trainable) numbers += static_cast<std::uint64_t>(p.size());
-    // A fully tuned model is written whole: its frozen positions too.
-    else if (model.encoder.conv1.weight.trainable)
-      frozen += static_cast<std::uint64_t>(p.size());
+  std::uint64_t moments = 0, result = 0;
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    const auto numbers = static_cast<std::uint64_t>(p.size());
+    if (p.trainable) {
+      result += numbers * size_of(p.type);
+      moments += 2 * numbers * size_of(p.moments);
+    } else if (model.encoder.conv1.weight.trainable) {
+      result += numbers * sizeof(float);  // a fully tuned model is written whole: its frozen positions too
+    }
   });
-  return {4 * (3 * numbers + frozen), 4 * (numbers + frozen)};
+  return {moments + result, result};
 }
 
 std::string others(const RunChoices& choices, std::uint64_t ram) {

@@ -56,7 +56,8 @@ RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& mod
        {"model", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps", "logging-steps",
         "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing", "ram"})
     id.options.erase(free);
-  id.options["micro-batch"] = micro_batch;  // sums are rounded in its order
+  id.options["optim"] = o.moments() == DType::kU8 ? "adamw_8bit" : "adamw";  // whatever name it was asked by
+  id.options["micro-batch"] = micro_batch;                                   // sums are rounded in its order
   id.data = data.hash;
   id.model = model_hash(model);
   id.compute = name_of(compute);
@@ -77,6 +78,7 @@ TrainPlan plan_of(const TrainOptions& o, std::size_t utterances, const RunChoice
   p.schedule = {o.lr_scheduler_type, o.peak_rate(), static_cast<std::int64_t>(warmup), p.max_steps};
   p.adamw = {.beta1 = o.adam_beta1, .beta2 = o.adam_beta2, .epsilon = o.adam_epsilon, .weight_decay = o.weight_decay};
   p.max_grad_norm = o.max_grad_norm;
+  p.fused_step = o.fused_step;
   p.label_smoothing = static_cast<float>(o.label_smoothing_factor);
   return p;
 }
@@ -146,6 +148,7 @@ class Run {
 
  private:
   void agree() {
+    o_.check();
     if (o_.method == "full" && !o_.init_adapter.empty())
       throw Error{ErrorKind::kUsage, "an adapter cannot start full fine-tuning", "--init-adapter",
                   "merge it into the model first (sori merge)"};
@@ -171,6 +174,7 @@ class Run {
     r.frames = maker.options().frames, r.tokens = longest_labels(data_.train, maker);
     if (!data_.dev.empty()) r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
     if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
+    if (o_.fused_step) r.micro_batch = r.batch;
     r.utterances = data_.train.size() + data_.dev.size();
     r.ram = memory_limit(o_.ram);
     if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty()) {
@@ -191,12 +195,13 @@ class Run {
 
   void choose_what_learns() {
     if (o_.method == "full") {
-      train_everything(model_.model);
+      train_everything(model_.model, o_.matrices());
     } else {
       lora_ = initial_ ? initial_->config : o_.lora();
       lora_.dropout = o_.lora_dropout;
       add_lora(model_.model, lora_);
     }
+    keep_little(model_.model, o_.moments(), o_.fused_step);
     Carver count = Carver::counting();
     load_weights(count, model_.model, *model_.file);  // the formats of its frozen weights
     struct Sum {
@@ -207,12 +212,12 @@ class Run {
                            format_bytes(bytes));
       }
     } learning, frozen;
-    for_each_parameter(model_.model, [&](const std::string& name, Parameter& p) {
+    for_each_parameter(model_.model, [&](const std::string&, Parameter& p) {
       Sum& sum = p.trainable ? learning : frozen;
       ++sum.tensors, sum.numbers += p.size();
       sum.bytes += bytes_of(p.weight);
     });
-    log_.line("trainable: " + learning.text() + " (f32)");
+    log_.line("trainable: " + learning.text() + fmt::format(" ({})", name_of(o_.matrices())));
     log_.line("frozen:    " + frozen.text() + " (as in the file)");
   }
 
@@ -261,8 +266,8 @@ class Run {
     info.metadata = {
         {"language", speech_.language}, {"task", speech_.task}, {"audio_context", "full"}, {"data_hash", data_.hash}};
     info.write_side_files = [this](const Path& folder) {
-      write_side_files(model_.path, folder, model_.model.config, DType::kF32, Json::object(), Copied::kAll);
-      adjust_configs(folder, DType::kF32, {{"language", speech_.language}, {"task", speech_.task}});
+      write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
+      adjust_configs(folder, o_.matrices(), {{"language", speech_.language}, {"task", speech_.task}});
     };
     return info;
   }

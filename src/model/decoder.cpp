@@ -97,8 +97,10 @@ void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states
     layer_backward(p, d.layers[layer], b, x, states, s.stack.at(layer), t, dx, dstates);
   }
   if (d.embed_tokens.weight.trainable) p.backend.add_rows_backward(dx, b.tokens, d.embed_tokens.weight.gradient);
+  p.finished(d.embed_tokens.weight);
   if (d.embed_positions.weight.trainable)
     p.backend.add_rows_backward(dx, b.text.places, d.embed_positions.weight.gradient);
+  p.finished(d.embed_positions.weight);
 }
 
 }  // namespace sori

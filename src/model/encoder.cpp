@@ -142,9 +142,13 @@ void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s
   const Mat dpre2 = conv_backward(p, e.conv2, b.audio, s.conv2, ct, dx);
   const Mat dcolumns = ct.dcolumns.top(n), dy1 = ct.dy.top(b.frames.total);
   p.backend.linear_backward(dpre2, e.conv2.weight.weight, /*add=*/false, dcolumns);
+  p.finished(e.conv2.weight);
+  p.finished(e.conv2.bias);
   set_zero(dy1);
   p.backend.unfold_backward(dcolumns, b.frames.spans, b.audio.spans, 2, dy1);
   conv_backward(p, e.conv1, b.frames, s.conv1, ct, dy1);
+  p.finished(e.conv1.weight);
+  p.finished(e.conv1.bias);
 }
 
 }  // namespace sori

@@ -77,13 +77,15 @@ double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Los
   Parameter& tied = model.decoder.embed_tokens.weight;
   p.backend.cross_entropy(m.decoder.norm.y.top(text), tied.weight, b.targets, loss.scale, loss.label_smoothing, losses,
                           m.dy.top(text), tied.gradient);
+  const double total = sum(losses);
+  if (!std::isfinite(total)) return total;
   const Mat dstates = m.dstates.top(audio);
   if (!dstates.empty()) set_zero(dstates);
   decoder_backward(p, model.decoder, b, m.encoder.norm.y.top(audio), m.decoder, m.scratch, m.dy.top(text),
                    m.dx.top(text), dstates);
   if (!dstates.empty())
     encoder_backward(p, model.encoder, b, m.encoder, m.scratch, m.convolutions, dstates, m.dx.top(audio));
-  return sum(losses);
+  return total;
 }
 
 double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {

@@ -57,7 +57,11 @@ void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, con
                      const LinearScratch& t, bool add, Mat dx) {
   Backend& be = p.backend;
   if (!dx.empty()) be.linear_backward(dy, l.weight.weight, add, dx);
-  if (l.weight.trainable) be.weight_gradient(dy, x, 1, l.weight.gradient, l.bias.gradient_vector());
+  if (l.weight.trainable) {
+    be.weight_gradient(dy, x, 1, l.weight.gradient, l.bias.gradient_vector());
+    p.finished(l.weight);
+    p.finished(l.bias);
+  }
   if (!l.lora) return;
   Lora& lora = *l.lora;
   const std::int64_t rank = lora.a.rows();
@@ -66,15 +70,16 @@ void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, con
   be.linear_backward(dy, lora.b.weight, /*add=*/false, dh);
   be.cast(dh, lora.scale, dh_scaled);
   be.weight_gradient(dy, s.h.top(x.rows), lora.scale, lora.b.gradient, nullptr);
+  p.finished(lora.b);
   be.weight_gradient(dh_scaled, adapter_input(p, lora, x, rows, t), 1, lora.a.gradient, nullptr);
-  if (dx.empty()) return;
-  if (!drops(p, lora)) {
+  if (!dx.empty() && !drops(p, lora)) {
     be.linear_backward(dh_scaled, lora.a.weight, /*add=*/true, dx);
-  } else {
+  } else if (!dx.empty()) {
     const Mat ddropped = t.ddropped.top(x.rows).col_range(0, x.cols);
     be.linear_backward(dh_scaled, lora.a.weight, /*add=*/false, ddropped);
     be.dropout_backward(ddropped, mask_of(p, lora, rows), dx);
   }
+  p.finished(lora.a);
 }
 
 }  // namespace sori

@@ -6,11 +6,23 @@
 
 namespace sori {
 
+// Hears of each gradient when backward has finished it and needs the parameter's value no more.
+class GradientSink {
+ public:
+  virtual ~GradientSink() = default;
+  virtual void finished(Parameter& p) = 0;
+};
+
 // What every layer of one forward or backward needs.
 struct Pass {
   Backend& backend;
   bool training = false;             // dropout is on
   std::uint64_t seed = 0, step = 0;  // of dropout
+  GradientSink* sink = nullptr;      // null: gradients wait
+
+  void finished(Parameter& p) const {
+    if (sink && p.trainable) sink->finished(p);
+  }
 };
 
 struct LinearSaved {

@@ -39,19 +39,40 @@ std::span<const std::byte> readable(Carver& c, const TensorView& t) {
   return {copy, t.bytes.size()};
 }
 
-// Trainable numbers and vectors are f32 of our own.
+// Trainable numbers and vectors are our own.
 bool is_own(const std::string& name, const Parameter& p) {
   return is_adapter(name) || p.trainable || p.shape.size() == 1;
 }
 
-void load_own(Carver& c, Parameter& p, const TensorView* t) {
-  const Mat value = c.mat(DType::kF32, p.rows(), p.cols());
-  if (!c.counts_only() && t) read_floats(*t, 0, {value.row<float>(0), static_cast<std::size_t>(value.size())});
+// Rounded to nearest where value is bf16.
+void read_numbers(const TensorView& t, Mat value) {
+  float piece[4096];
+  for (std::int64_t first = 0; first < value.size(); first += std::ssize(piece)) {
+    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(std::ssize(piece), value.size() - first));
+    read_floats(t, first, {piece, n});
+    write_floats({piece, n}, value.type,
+                 static_cast<std::byte*>(value.data) + static_cast<std::size_t>(first) * size_of(value.type));
+  }
+}
+
+void load_own(Carver& c, Parameter& p, const TensorView* t, float* shared_gradient) {
+  const Mat value = c.mat(p.trainable ? p.type : DType::kF32, p.rows(), p.cols());
+  if (!c.counts_only() && t) read_numbers(*t, value);
   p.weight = as_weight(value);
   if (!p.trainable) return;
   p.value = value;
   const Carver::In gradients(c, Purpose::kGradients);
-  p.gradient = c.mat(DType::kF32, p.rows(), p.cols());
+  p.gradient = p.shares_gradient ? Mat(shared_gradient, p.rows(), p.cols()) : c.mat(DType::kF32, p.rows(), p.cols());
+}
+
+// One gradient for all matrices that take turns in it.
+float* carve_shared_gradient(Carver& c, Whisper& model) {
+  std::int64_t largest = 0;
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    if (p.shares_gradient) largest = std::max(largest, p.size());
+  });
+  const Carver::In gradients(c, Purpose::kGradients);
+  return c.array<float>(static_cast<std::size_t>(largest)).data();
 }
 
 void load_frozen(Carver& c, Parameter& p, const StoredWeight& stored, const std::string& where) {
@@ -71,14 +92,15 @@ void refuse_learning(const FileFormat& format, const std::string& where) {
 void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
   require_our_version(file);
   const Carver::In weights(c, Purpose::kWeights);
+  float* shared = carve_shared_gradient(c, model);
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (is_adapter(name)) return load_own(c, p, nullptr);
+    if (is_adapter(name)) return load_own(c, p, nullptr, shared);
     const StoredWeight stored = find_weight(file, {name, p.shape});
     const std::string where = file.where() + ": " + name;
     if (stored.format && p.trainable) refuse_learning(*stored.format, where);
     if (!stored.format && !c.counts_only()) refuse_not_finite(file, name, stored.parts[0]);
     if (is_own(name, p))
-      load_own(c, p, stored.parts.data());
+      load_own(c, p, stored.parts.data(), shared);
     else
       load_frozen(c, p, stored, where);
   });
@@ -86,8 +108,9 @@ void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
 
 void count_weights(Carver& c, Whisper& model) {
   const Carver::In weights(c, Purpose::kWeights);
+  float* shared = carve_shared_gradient(c, model);
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (is_own(name, p)) load_own(c, p, nullptr);
+    if (is_own(name, p)) load_own(c, p, nullptr, shared);
   });
 }
 

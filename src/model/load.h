@@ -6,7 +6,7 @@
 
 namespace sori {
 
-// Takes what the model keeps of its own: f32 values and gradients of what learns, f32 copies of vectors, and copies of
+// Takes what the model keeps of its own: values and gradients of what learns, f32 copies of vectors, and copies of
 // what does not lie aligned in the file. Other frozen weights, quantised ones among them (model/stored_weight.h), stay
 // where they are: the file must outlive the model.
 // Called with a counting carver first, then for real; the second call fills in the numbers. Adapters are not in the

@@ -12,9 +12,12 @@ namespace sori {
 struct Parameter {
   std::vector<std::int64_t> shape;  // as in the file; empty: this layer has no such tensor
   bool trainable = false;
-  BaseWeight weight;  // what operations read, as a matrix [rows, cols]
-  Mat value;          // f32, writable; only where trainable
-  Mat gradient;       // f32; only where trainable
+  DType type = DType::kF32;      // of value, where trainable: f32, or bf16
+  DType moments = DType::kF32;   // of what the optimizer keeps: f32, or u8 codes
+  bool shares_gradient = false;  // with other matrices: it is applied and zeroed before the next one is begun
+  BaseWeight weight;             // what operations read, as a matrix [rows, cols]
+  Mat value;                     // of `type`, writable; only where trainable
+  Mat gradient;                  // f32; only where trainable
 
   bool present() const { return !shape.empty(); }
   // A vector [n] is the matrix [1, n]; a convolution [out, in, 3] is [out, in * 3].

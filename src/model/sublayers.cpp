@@ -61,6 +61,8 @@ void norm_forward(const Pass& p, const LayerNorm& norm, ConstMat x, const NormSa
 void norm_backward(const Pass& p, LayerNorm& norm, ConstMat x, const NormSaved& s, ConstMat dy, Mat dx) {
   p.backend.layer_norm_backward(x, s.stats.top(x.rows), norm.weight.vector(), dy, dx, norm.weight.gradient_vector(),
                                 norm.bias.gradient_vector());
+  p.finished(norm.weight);
+  p.finished(norm.bias);
 }
 
 void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,

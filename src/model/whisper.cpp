@@ -67,9 +67,20 @@ Whisper make_whisper(const WhisperConfig& c) {
   return w;
 }
 
-void train_everything(Whisper& model) {
-  for_each_parameter(model, [](const std::string&, Parameter& p) { p.trainable = true; });
+void train_everything(Whisper& model, DType matrices) {
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    p.trainable = true;
+    if (p.shape.size() > 1) p.type = matrices;
+  });
   model.encoder.embed_positions.weight.trainable = false;
+}
+
+void keep_little(Whisper& model, DType moments, bool fused_step) {
+  for_each_parameter(model, [&](const std::string&, Parameter& p) {
+    if (!p.trainable) return;
+    if (p.size() >= kLeastCoded) p.moments = moments;
+    p.shares_gradient = fused_step && p.shape.size() > 1 && &p != &model.decoder.embed_tokens.weight;
+  });
 }
 
 }  // namespace sori

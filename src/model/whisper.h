@@ -47,7 +47,14 @@ struct Whisper {
 // The tree with every shape and no numbers: enough to list, to count and to plan.
 Whisper make_whisper(const WhisperConfig& config);
 
-// Marks what full fine-tuning learns: everything but the encoder's positions.
-void train_everything(Whisper& model);
+// Marks what full fine-tuning learns: everything but the encoder's positions. Matrices are kept in f32 or bf16, vectors
+// in f32.
+void train_everything(Whisper& model, DType matrices = DType::kF32);
+
+// Marks what is kept of all that learns, before memory is planned. moments: f32, or u8 for codes, which tensors of less
+// than kLeastCoded numbers do not get. fused_step: the optimizer steps inside backward, so matrices share the memory of
+// one gradient; only the tied embedding, whose gradient has two sources, has its own.
+void keep_little(Whisper& model, DType moments, bool fused_step);
+inline constexpr std::int64_t kLeastCoded = 4096;  // bitsandbytes' min_8bit_size
 
 }  // namespace sori

@@ -54,27 +54,34 @@ std::string difference(const Json& a, const Json& b, const std::string& prefix =
   return "";
 }
 
-// f(name, parameter, moments) for what learns, with the names of the optimizer file.
+// f(name, shape, matrix) for every tensor of the optimizer file.
 template <class F>
-void for_each_moment(Whisper& model, const OptimizerState& optimizer, F&& f) {
+void for_each_state(Whisper& model, const OptimizerState& optimizer, F&& f) {
+  const auto moment = [&](const std::string& name, const Shape& shape, const Moment& m) {
+    f(name, shape, m.values);
+    const std::int64_t blocks = dynamic_blocks(m.values.size());
+    if (m.absmax) f(name + ".absmax", Shape{blocks}, Mat(m.absmax, 1, blocks));
+  };
   std::size_t i = 0;
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (p.trainable) f(name, p, optimizer.moments[i++]);
+    if (!p.trainable) return;
+    const Moments& s = optimizer.moments[i++];
+    moment(name + ".exp_avg", p.shape, s.m);
+    moment(name + ".exp_avg_sq", p.shape, s.v);
   });
 }
 
 void read_into(const TensorFile& file, const std::string& name, const Mat& m) {
   const TensorView& t = file.get(name);
-  if (t.type != DType::kF32 || element_count(t.shape) != m.size())
+  if (t.type != m.type || element_count(t.shape) != m.size())
     throw unusable("tensor " + name + " has another shape or type", file.where());
-  read_floats(t, 0, {m.row<float>(0), static_cast<std::size_t>(m.size())});
+  std::memcpy(m.data, t.bytes.data(), t.bytes.size());
 }
 
 void write_optimizer(const Path& path, Whisper& model, const OptimizerState& optimizer) {
   std::vector<Named> tensors;
-  for_each_moment(model, optimizer, [&](const std::string& name, Parameter& p, const Moments& s) {
-    tensors.push_back({{name + ".exp_avg", DType::kF32, p.shape}, bytes_of_mat(s.m)});
-    tensors.push_back({{name + ".exp_avg_sq", DType::kF32, p.shape}, bytes_of_mat(s.v)});
+  for_each_state(model, optimizer, [&](const std::string& name, const Shape& shape, const Mat& m) {
+    tensors.push_back({{name, m.type, shape}, bytes_of_mat(m)});
   });
   write_tensors(path, tensors, {{"format", "pt"}});
 }
@@ -140,11 +147,11 @@ RunState load_checkpoint(const Path& checkpoint, Whisper& model, OptimizerState&
   const bool lora = std::filesystem::exists(checkpoint / "adapter_model.safetensors");
   const SafetensorsFile learnt(checkpoint / (lora ? "adapter_model.safetensors" : "model.safetensors"));
   const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
-  for_each_moment(model, optimizer, [&](const std::string& name, Parameter& p, const Moments& s) {
-    read_into(learnt, lora ? peft_name(name) : name, p.value);
-    read_into(moments, name + ".exp_avg", s.m);
-    read_into(moments, name + ".exp_avg_sq", s.v);
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (p.trainable) read_into(learnt, lora ? peft_name(name) : name, p.value);
   });
+  for_each_state(model, optimizer,
+                 [&](const std::string& name, const Shape&, const Mat& m) { read_into(moments, name, m); });
   const Path state = checkpoint / "trainer_state.json";
   return parse_run_state(read_json(state), state.string());
 }

@@ -14,14 +14,33 @@ void for_each_learning(Whisper& model, F&& f) {
   });
 }
 
+Moment carve_moment(Carver& c, const Parameter& p) {
+  Moment m;
+  m.values = c.mat(p.moments, p.rows(), p.cols());
+  if (p.moments == DType::kU8) m.absmax = c.array<float>(static_cast<std::size_t>(dynamic_blocks(p.size()))).data();
+  return m;
+}
+
+void set_zero(const Moment& m) {
+  set_zero(m.values);
+  if (m.absmax) std::fill_n(m.absmax, dynamic_blocks(m.values.size()), 0.0f);
+}
+
+// Of the parameter with this number in the walk.
+void step(Backend& backend, const Parameter& p, std::size_t number, const Moments& s, AdamW how) {
+  if (p.shape.size() == 1) how.weight_decay = 0;
+  how.tensor = number;
+  backend.adamw_step(how, p.gradient, p.value, s.m, s.v);
+}
+
 }  // namespace
 
 OptimizerState carve_optimizer(Carver& c, Whisper& model) {
   const Carver::In optimizer(c, Purpose::kOptimizer);
   OptimizerState state;
   for_each_learning(model, [&](Parameter& p) {
-    const Mat m = c.mat(DType::kF32, p.rows(), p.cols());
-    state.moments.push_back({m, c.mat(DType::kF32, p.rows(), p.cols())});
+    const Moment m = carve_moment(c, p);
+    state.moments.push_back({m, carve_moment(c, p)});
   });
   return state;
 }
@@ -46,13 +65,44 @@ double clip_scale(double norm, double max_norm) {
 }
 
 void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how) {
-  AdamW undecayed = how;
-  undecayed.weight_decay = 0;
   std::size_t i = 0;
   for_each_learning(model, [&](Parameter& p) {
-    const Moments& s = state.moments[i++];
-    backend.adamw_step(p.shape.size() == 1 ? undecayed : how, p.gradient, p.value, {s.m}, {s.v});
+    step(backend, p, i, state.moments[i], how);
+    ++i;
   });
+}
+
+FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state) : backend_(backend), state_(state) {
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (p.trainable) places_.emplace(&p, Place{places_.size(), name});
+  });
+  squares_.resize(places_.size());
+  zero_gradients(model);
+}
+
+void FusedStep::begin(const AdamW& how) {
+  how_ = how;
+  std::fill(squares_.begin(), squares_.end(), -1);
+}
+
+void FusedStep::finished(Parameter& p) {
+  const auto& [number, name] = places_.at(&p);
+  require(squares_[number] < 0, "a gradient is finished once a step");
+  squares_[number] = backend_.sum_squares(p.gradient);
+  if (!std::isfinite(squares_[number]))
+    throw Error{ErrorKind::kNumeric, fmt::format("the gradient of {} is not a number at step {}", name, how_.step),
+                "training", "lower --learning-rate; other weights are updated already: go on from the last checkpoint"};
+  step(backend_, p, number, state_.moments[number], how_);
+  set_zero(p.gradient);
+}
+
+double FusedStep::end() {
+  double sum = 0;
+  for (const double s : squares_) {
+    require(s >= 0, "every gradient is finished once a step");
+    sum += s;
+  }
+  return std::sqrt(sum);
 }
 
 }  // namespace sori

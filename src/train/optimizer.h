@@ -1,12 +1,15 @@
-// AdamW over everything that learns, and the norm by which gradients are clipped.
+// AdamW over everything that learns, after backward or inside it, and the norm by which gradients are clipped.
 #pragma once
 
+#include <unordered_map>
+
+#include "model/linear.h"
 #include "model/whisper.h"
 
 namespace sori {
 
 struct Moments {
-  Mat m, v;  // f32, of the parameter's shape
+  Moment m, v;
 };
 
 struct OptimizerState {
@@ -24,5 +27,31 @@ double clip_scale(double norm, double max_norm);
 
 // One update of every learning parameter. Weight decay skips vectors: biases and LayerNorms.
 void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how);
+
+// The same update inside backward: each gradient is applied and zeroed when it is finished. The same bits as
+// optimizer_step(), where gradients are neither clipped nor accumulated.
+class FusedStep final : public GradientSink {
+ public:
+  // All must outlive it. Zeroes the gradients.
+  FusedStep(Backend& backend, Whisper& model, OptimizerState& state);
+
+  void begin(const AdamW& how);
+  // Error kNumeric when the gradient is not a number: this parameter is untouched, those before it are updated.
+  void finished(Parameter& p) override;
+  // 2-norm over all gradients of the step, each of which must have been finished once.
+  double end();
+
+ private:
+  struct Place {
+    std::size_t number = 0;  // in the model's walk over what learns
+    std::string name;
+  };
+
+  Backend& backend_;
+  OptimizerState& state_;
+  AdamW how_;
+  std::unordered_map<const Parameter*, Place> places_;
+  std::vector<double> squares_;  // of each gradient; negative: not finished in this step
+};
 
 }  // namespace sori

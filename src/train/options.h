@@ -19,6 +19,8 @@ struct TrainOptions {
   // Optimizer
   double learning_rate = 0, weight_decay = 0, adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8,
          max_grad_norm = 1, warmup_steps = 0.1;
+  std::string optim = "adamw", param_dtype = "f32";
+  bool fused_step = false;
   double label_smoothing_factor = 0;
   std::string lr_scheduler_type = "linear";
   // LoRA
@@ -72,6 +74,17 @@ struct TrainOptions {
         .group("steps");
     t.text("ram", ram, "resident memory the run may take, as 6G; empty: what this machine has free").group("steps");
 
+    t.choice("optim", optim, "AdamW with moments in f32, or in 8 bits (block-wise, as bitsandbytes does)",
+             {"adamw", "adamw_8bit", "adamw_torch", "adamw_bnb_8bit"})
+        .group("optimizer");
+    t.choice("param-dtype", param_dtype,
+             "type of the matrices that --method full learns; bf16: updates are rounded stochastically, no f32 copy",
+             {"f32", "bf16"})
+        .group("optimizer");
+    t.flag("fused-step", fused_step,
+           "update each weight as soon as backward has its gradient: one gradient's memory instead of all; needs "
+           "--max-grad-norm 0 --gradient-accumulation-steps 1")
+        .group("optimizer");
     t.number("learning-rate", learning_rate, "peak after warm-up; 0: 1e-3 for lora, 1e-4 for full", 0, 1)
         .group("optimizer");
     t.choice("lr-scheduler-type", lr_scheduler_type, "shape of the learning rate", {"linear", "cosine", "constant"})
@@ -111,6 +124,22 @@ struct TrainOptions {
     t.flag("overwrite-output-dir", overwrite_output_dir, "remove what is in output-dir first").group("run");
   }
 
+  // Error kUsage where one choice excludes another.
+  void check() const {
+    if (param_dtype != "f32" && method != "full")
+      throw Error{ErrorKind::kUsage, "adapters learn in f32", "--param-dtype " + param_dtype,
+                  "leave it out, or tune the whole model (--method full)"};
+    if (fused_step && (max_grad_norm > 0 || gradient_accumulation_steps > 1))
+      throw Error{ErrorKind::kUsage,
+                  fmt::format("updates each weight before the other gradients are known, so it can neither clip their "
+                              "norm (--max-grad-norm {}) nor accumulate them (--gradient-accumulation-steps {})",
+                              max_grad_norm, gradient_accumulation_steps),
+                  "--fused-step",
+                  "use --fused-step --max-grad-norm 0 --gradient-accumulation-steps 1, with a larger "
+                  "--per-device-train-batch-size for a larger batch"};
+  }
+  DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
+  DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
   LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope}; }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t samples_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }

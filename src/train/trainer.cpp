@@ -40,6 +40,9 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
       state_(state),
       order_(utterances.size(), plan.seed) {
   target_counts_.reserve(utterances.size());
+  require(!plan.fused_step || (plan.accumulation == 1 && plan.max_grad_norm == 0),
+          "a fused step neither accumulates nor clips");
+  if (plan.fused_step) fused_.emplace(backend, model, optimizer);
   for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
   batch_.reserve({plan.batch, maker.options().frames, longest_labels(utterances, maker)});
   items_.reserve(static_cast<std::size_t>(plan.batch));
@@ -68,12 +71,29 @@ double Trainer::micro_batch(const std::vector<Example>& examples, const Pass& pa
   return forward_backward(pass, model_, batch_, {scale, plan_.label_smoothing}, memory_);
 }
 
+// The step that follows, but for clipping.
+AdamW Trainer::update() const {
+  AdamW how = plan_.adamw;
+  how.learning_rate = plan_.schedule.rate(state_.step);
+  how.step = state_.step + 1;
+  how.seed = plan_.seed;
+  return how;
+}
+
 StepReport Trainer::step(Loader& loader) {
   const auto start = std::chrono::steady_clock::now();
   const double waited = loader.waited_seconds();
-  const Pass pass{backend_, /*training=*/true, plan_.seed, static_cast<std::uint64_t>(state_.step)};
+  const Pass pass{.backend = backend_,
+                  .training = true,
+                  .seed = plan_.seed,
+                  .step = static_cast<std::uint64_t>(state_.step),
+                  .sink = fused_ ? &*fused_ : nullptr};
   const std::int64_t tokens = tokens_of_next_step();
-  zero_gradients(model_);
+  AdamW how = update();
+  if (fused_)
+    fused_->begin(how);
+  else
+    zero_gradients(model_);
   double loss = 0;
   std::vector<std::string> ids;
   for (std::int64_t i = 0; i < plan_.accumulation; ++i) {
@@ -85,13 +105,10 @@ StepReport Trainer::step(Loader& loader) {
     if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids);
     loss += sum;
   }
-  const double norm = gradient_norm(backend_, model_);
+  const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
   if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids);
-  AdamW how = plan_.adamw;
-  how.learning_rate = plan_.schedule.rate(state_.step);
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
-  how.step = state_.step + 1;
-  optimizer_step(backend_, model_, optimizer_, how);
+  if (!fused_) optimizer_step(backend_, model_, optimizer_, how);
   ++state_.step;
   state_.samples += static_cast<std::uint64_t>(plan_.batch * plan_.accumulation);
   state_.target_tokens += tokens;

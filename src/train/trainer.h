@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "data/loader.h"
 #include "model/learn.h"
@@ -24,6 +25,7 @@ struct TrainPlan {
   Schedule schedule;
   AdamW adamw;  // rates and scales are filled in at each step
   double max_grad_norm = 1;
+  bool fused_step = false;  // then nothing is clipped or accumulated
   float label_smoothing = 0;
 };
 
@@ -35,7 +37,7 @@ class Trainer {
 
   // Runs until plan.max_steps or until after_step says stop. after_step is called between optimizer steps, where the
   // state may be saved. Error kNumeric when the loss or the gradient is not a number: it names step and utterances, and
-  // the weights of the step before are untouched.
+  // the weights of the step before are untouched; of a fused step's gradient, it names the parameter, and they are not.
   void run(const std::function<bool(const StepReport&)>& after_step);
 
   double epochs(std::uint64_t samples) const {
@@ -45,6 +47,7 @@ class Trainer {
  private:
   StepReport step(Loader& loader);
   std::int64_t tokens_of_next_step();
+  AdamW update() const;
   double micro_batch(const std::vector<Example>& examples, const Pass& pass, float scale);
 
   Whisper& model_;
@@ -56,6 +59,7 @@ class Trainer {
   TrainPlan plan_;
   RunState& state_;
   DataOrder order_;
+  std::optional<FusedStep> fused_;
   Batch batch_;
   std::vector<BatchItem> items_;
   std::vector<int> target_counts_;  // of each utterance

@@ -47,10 +47,22 @@ const std::vector<std::string> kLora{
     "--method", "lora", "--lora-r", "3", "--lora-dropout", "0.1", "--gradient-accumulation-steps", "2"};
 const std::vector<std::string> kFull{"--method", "full", "--learning-rate", "0.001", "--weight-decay", "0.01"};
 
-class Resume : public Verbs, public ::testing::WithParamInterface<std::vector<std::string>> {};
+std::vector<std::string> with(std::vector<std::string> options, const std::vector<std::string>& more) {
+  options.insert(options.end(), more.begin(), more.end());
+  return options;
+}
+const std::vector<std::string> kFused{"--fused-step", "--max-grad-norm", "0"}, kCoded{"--optim", "adamw_8bit"},
+    kBf16{"--param-dtype", "bf16"};
+
+struct Method {
+  std::string name;
+  std::vector<std::string> options;
+};
+
+class Resume : public Verbs, public ::testing::WithParamInterface<Method> {};
 
 TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
-  std::vector<std::string> options = GetParam();
+  std::vector<std::string> options = GetParam().options;
   options.insert(options.end(), {"--save-steps", "3"});
   ASSERT_EQ(train("straight", options), 0);
   make_folder(folder / "stopped");
@@ -58,7 +70,7 @@ TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
                         std::filesystem::copy_options::recursive);
   options.emplace_back("--resume");
   ASSERT_EQ(train("stopped", options), 0);
-  const std::string learnt = GetParam()[1] == "lora" ? "adapter_model.safetensors" : "model.safetensors";
+  const std::string learnt = options[1] == "lora" ? "adapter_model.safetensors" : "model.safetensors";
   for (const std::string& file :
        {"checkpoint-6/" + learnt, std::string("checkpoint-6/optimizer.safetensors"),
         std::string("checkpoint-6/trainer_state.json"), learnt, std::string("trainer_state.json")})
@@ -66,7 +78,57 @@ TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
   EXPECT_FALSE(read_file(folder / "straight/checkpoint-3" / learnt) == read_file(folder / "straight" / learnt));
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, Resume, ::testing::Values(kLora, kFull), [](const auto& i) { return i.param[1]; });
+const std::vector<std::string> kOneByOne{"--method", "lora", "--lora-r", "130"};  // large enough for codes
+
+INSTANTIATE_TEST_SUITE_P(
+    Methods, Resume,
+    ::testing::Values(Method{"lora", kLora}, Method{"full", kFull}, Method{"full_fused", with(kFull, kFused)},
+                      Method{"full_8bit_accumulated",
+                             with(with(kFull, kCoded), {"--gradient-accumulation-steps", "2"})},
+                      Method{"full_bf16", with(kFull, kBf16)},
+                      Method{"full_bf16_8bit_fused", with(with(with(kFull, kBf16), kCoded), kFused)},
+                      Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)}),
+    [](const auto& i) { return i.param.name; });
+
+TEST_F(Verbs, AModelTunedInBf16IsWrittenAndReadSo) {
+  ASSERT_EQ(train("run", with(with(with(kFull, kBf16), kCoded), kFused)), 0);
+  const SafetensorsFile f(folder / "run/model.safetensors");
+  EXPECT_EQ(f.get("model.decoder.embed_tokens.weight").type, DType::kBF16);
+  EXPECT_EQ(f.get("model.encoder.conv1.weight").type, DType::kBF16);
+  EXPECT_EQ(f.get("model.encoder.conv1.bias").type, DType::kF32);
+  EXPECT_EQ(read_json(folder / "run/config.json").at("torch_dtype"), "bfloat16");
+  EXPECT_EQ(
+      run({"evaluate", "--model", path("run"), "--data", path("data"), "--compute", "f32", "--max-new-tokens", "3"}),
+      0);
+  const SafetensorsFile optimizer(folder / "run/checkpoint-6/optimizer.safetensors");
+  EXPECT_EQ(optimizer.get("model.decoder.embed_tokens.weight.exp_avg").type, DType::kU8);
+  EXPECT_EQ(optimizer.get("model.decoder.embed_tokens.weight.exp_avg_sq.absmax").type, DType::kF32);
+  EXPECT_EQ(optimizer.get("model.encoder.conv1.bias.exp_avg").type, DType::kF32);
+}
+
+TEST_F(Verbs, ResumeRefusesAnotherOptimizerTypeOrStep) {
+  const std::vector<std::string> classic = with(kFull, {"--max-grad-norm", "0"});
+  ASSERT_EQ(train("run", classic), 0);
+  for (const std::vector<std::string>& other : {kCoded, kBf16, {"--fused-step"}})
+    EXPECT_EQ(train("run", with(with(classic, other), {"--resume"})), exit_code(ErrorKind::kCheckpoint)) << other[0];
+  EXPECT_EQ(train("run", with(classic, {"--resume", "--optim", "adamw_torch"})), 0) << "another name of the same";
+}
+
+TEST_F(Verbs, AFusedStepNeitherClipsNorAccumulates) {
+  const int usage = exit_code(ErrorKind::kUsage);
+  EXPECT_EQ(train("run", with(kFull, {"--fused-step"})), usage) << "clipping is on unless it is turned off";
+  EXPECT_EQ(train("run", with(with(kFull, kFused), {"--gradient-accumulation-steps", "2"})), usage);
+  EXPECT_EQ(train("run", with(kLora, kBf16)), usage) << "adapters learn in f32";
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+  EXPECT_EQ(train("run", with(kFull, kFused)), 0);
+}
+
+TEST_F(Verbs, AFusedStepGivesTheBytesOfTheClassicOne) {
+  ASSERT_EQ(train("classic", with(kFull, {"--max-grad-norm", "0"})), 0);
+  ASSERT_EQ(train("fused", with(kFull, kFused)), 0);
+  for (const char* file : {"model.safetensors", "trainer_state.json"})
+    EXPECT_TRUE(read_file(folder / "classic" / file) == read_file(folder / "fused" / file)) << file;
+}
 
 TEST_F(Verbs, ResumeRefusesAnotherRunsCheckpoint) {
   std::vector<std::string> options = kLora;
