@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "ops/backend.h"
+#include "quant/file_format.h"
 
 namespace sori::bench {
 
@@ -18,12 +19,13 @@ namespace sori::bench {
 inline constexpr std::int64_t kBatch = 4, kPositions = 1500, kTokens = 32, kWidth = 512, kHeads = 8, kWide = 2048,
                               kVocabulary = 51865;
 inline constexpr std::int64_t kRows = round_rows(kBatch * kPositions);
+inline constexpr std::int64_t kQuantised = 100;  // what is added to the number of a quantised format
 
 class Memory {
  public:
-  explicit Memory(DType compute) : backend_(make_cpu_backend(compute)) {
+  explicit Memory(DType compute, std::int64_t width = kWide) : backend_(make_cpu_backend(compute)) {
     const Limits limits{.rows = kRows,
-                        .width = kWide,
+                        .width = width,
                         .query_rows = kPositions,
                         .key_rows = kPositions,
                         .head_width = 64,
@@ -47,6 +49,24 @@ class Memory {
         store(m, r, c, deviation * static_cast<float>(rng.normal(static_cast<std::uint64_t>(r * cols + c))));
     });
     return m;
+  }
+  // The same numbers as a weight: of a type of numbers, or in the format number `format - kQuantised` of files.
+  BaseWeight weight(std::int64_t format, std::int64_t rows, std::int64_t cols, float deviation) {
+    if (format < kQuantised) return as_weight(mat(static_cast<DType>(format), rows, cols, deviation));
+    const Mat from = mat(DType::kF32, rows, cols, deviation);
+    const auto read = [&](std::int64_t first, std::span<float> out) {
+      std::copy_n(from.row<float>(0) + first, out.size(), out.begin());
+    };
+    const FileFormat& f = *file_formats()[static_cast<std::size_t>(format - kQuantised)];
+    FileFormat::WritableParts parts;
+    for (const FilePart& p : f.parts(rows, cols)) {
+      std::size_t bytes = size_of(p.type);
+      for (const std::int64_t n : p.shape) bytes *= static_cast<std::size_t>(n);
+      blocks_.push_back(std::make_unique<Arena>(bytes));
+      parts.emplace_back(blocks_.back()->data(), bytes);
+    }
+    f.quantise({rows, cols, "float32", read}, parts);
+    return f.view(rows, cols, {parts.begin(), parts.end()}, "");
   }
 
  private:

@@ -78,6 +78,32 @@ void logit_shapes(benchmark::internal::Benchmark* b) {
   for (const std::int64_t rows : {1, 16, 64}) b->Args({kBF16, kF16, rows, kWidth, kVocabulary});
 }
 
+// Decoded weights beside numbers, at the width of large-v3: one window, and few rows.
+void quantised(benchmark::State& s, bool backward) {
+  const std::int64_t rows = s.range(2), in = s.range(3), out = s.range(4);
+  Memory m(type_of(s), std::max(in, out));
+  const BaseWeight w = m.weight(s.range(1), out, in, 0.05f);
+  const Mat x = m.mat(type_of(s), rows, in), y = m.mat(type_of(s), rows, out), dx = m.mat(DType::kF32, rows, in);
+  s.SetLabel(std::string(format_of(w)));
+  measure(s, product_flops(s), [&] {
+    backward ? m.backend().linear_backward(y, w, false, dx) : m.backend().linear(x, w, {}, y);
+  });
+}
+void quantised_forward(benchmark::State& s) { quantised(s, false); }
+void quantised_backward(benchmark::State& s) { quantised(s, true); }
+
+void quantised_shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"compute", "weight", "rows", "in", "out"})->Unit(benchmark::kMillisecond)->UseRealTime();
+  constexpr std::int64_t kLarge = 1280;
+  for (const std::int64_t rows : {round_rows(kPositions), std::int64_t{64}, std::int64_t{1}})
+    for (const auto& [in, out] : {std::pair{kLarge, kLarge}, {kLarge, 4 * kLarge}}) {
+      for (const std::int64_t type : {kBF16, kF16}) b->Args({kBF16, type, rows, in, out});
+      for (std::int64_t f = 0; f < std::ssize(file_formats()); ++f) b->Args({kBF16, kQuantised + f, rows, in, out});
+    }
+}
+
+BENCHMARK(quantised_forward)->Apply(quantised_shapes);
+BENCHMARK(quantised_backward)->Apply(quantised_shapes);
 BENCHMARK(forward)->Apply(shapes)->Apply(logit_shapes);
 BENCHMARK(forward_gelu)->Args({kBF16, kF16, kRows, kWidth, kWide})->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(forward_lora)->Args({kBF16, kF16, kRows, kWidth, kWidth})->Unit(benchmark::kMillisecond)->UseRealTime();

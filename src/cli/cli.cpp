@@ -45,6 +45,8 @@ const std::vector<Verb>& verbs() {
        "sori inspect data/ --model whisper-base/", run_inspect},
       {"import", "model", "bring a model folder into the Hugging Face layout",
        "sori import whisper-base-ct2/ whisper-base/", run_import},
+      {"quantize", "model", "store a model's frozen matrices in 8 or 4 bits",
+       "sori quantize whisper-base/ whisper-base-nf4/ --base nf4", run_quantize},
       {"merge", "model", "fold an adapter into its model", "sori merge whisper-base/ run/ tuned/ --dtype f16",
        run_merge},
       {"plan", "train", "say what a run will take, before it starts", "sori plan --size large-v3 --method lora --ram 6G",

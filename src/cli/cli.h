@@ -49,6 +49,7 @@ bool parse_verb(const Verb& verb, const std::vector<std::string>& words, Options
 int run_prepare(const Verb&, const std::vector<std::string>&, Log&);
 int run_inspect(const Verb&, const std::vector<std::string>&, Log&);
 int run_import(const Verb&, const std::vector<std::string>&, Log&);
+int run_quantize(const Verb&, const std::vector<std::string>&, Log&);
 int run_merge(const Verb&, const std::vector<std::string>&, Log&);
 int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/model_folder.h"
 #include "data/dataset.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
@@ -57,14 +58,16 @@ std::string show_adapter(const Options& o, Json& result) {
   const AdapterFolder a = open_adapter(o.path);
   std::int64_t numbers = 0;
   for (const TensorView& t : a.file->tensors()) numbers += element_count(t.shape);
-  result = {{"rank", a.config.rank},   {"alpha", a.config.alpha}, {"target_modules", a.config.target_modules},
-            {"parameters", numbers},   {"language", a.language},  {"task", a.task},
-            {"data_hash", a.data_hash}};
+  result = {{"rank", a.config.rank},    {"alpha", a.config.alpha}, {"target_modules", a.config.target_modules},
+            {"parameters", numbers},    {"language", a.language},  {"task", a.task},
+            {"data_hash", a.data_hash}, {"base", a.base}};
   return fmt::format(
-      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, data {}\n",
+      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, data {}, base "
+      "{}\n",
       a.config.rank, a.config.alpha, fmt::join(a.config.target_modules, ", "), a.file->tensors().size(),
       static_cast<double>(numbers) / 1e6, a.language.empty() ? "not stated" : a.language,
-      a.task.empty() ? "not stated" : a.task, a.data_hash.empty() ? "not stated" : a.data_hash);
+      a.task.empty() ? "not stated" : a.task, a.data_hash.empty() ? "not stated" : a.data_hash,
+      a.base.empty() ? "not stated" : a.base);
 }
 
 std::string show_model(const Options& o, Json& result) {
@@ -72,9 +75,10 @@ std::string show_model(const Options& o, Json& result) {
   const WhisperConfig& c = m.model.config;
   std::map<std::string, std::pair<int, std::uint64_t>> types;
   std::int64_t numbers = 0;
-  for (const TensorView& t : m.file->tensors()) {
-    auto& [count, bytes] = types[std::string(name_of(t.type))];
-    ++count, bytes += t.bytes.size(), numbers += element_count(t.shape);
+  for (const NamedShape& t : tensor_list(c)) {
+    const StoredWeight stored = find_weight(*m.file, t);
+    auto& [count, bytes] = types[std::string(stored.format ? stored.format->name() : name_of(stored.parts[0].type))];
+    ++count, bytes += stored.bytes(), numbers += element_count(t.shape);
   }
   std::string text = fmt::format(
       "Whisper: {:.1f} M parameters, width {}, {} + {} layers, {} + {} heads\n{} mel bins, {} audio states, {} text "
@@ -83,6 +87,7 @@ std::string show_model(const Options& o, Json& result) {
       c.decoder_heads, c.mel_bins, c.max_source_positions, c.max_target_positions, c.vocab_size, m.tokenizer.size());
   for (const auto& [type, n] : types)
     text += fmt::format("  {:<5} {:>5} tensors {:>10}\n", type, n.first, format_bytes(n.second));
+  text += fmt::format("base {}\n", m.base);
   const Speech s = speech_of(m);
   text +=
       s.language.empty() ? "tuned for no single language\n" : fmt::format("language {}, task {}\n", s.language, s.task);
@@ -92,8 +97,10 @@ std::string show_model(const Options& o, Json& result) {
             {"decoder_layers", c.decoder_layers},
             {"mel_bins", c.mel_bins},
             {"vocab_size", c.vocab_size},
+            {"base", m.base},
             {"language", s.language},
             {"task", s.task}};
+  for (const auto& [type, n] : types) result["types"][type] = {{"tensors", n.first}, {"bytes", n.second}};
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/judge.h"
 
+#include "quant/file_format.h"
 #include "text/languages.h"
 
 namespace sori {
@@ -9,6 +10,8 @@ void JudgeOptions::describe(OptionTable& t) {
       .required()
       .also("model-name-or-path");
   t.path("adapter", adapter, "adapter folder made by sori train or PEFT").also("peft-model");
+  t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
+           base_choices());
   t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");
@@ -17,13 +20,19 @@ void JudgeOptions::describe(OptionTable& t) {
 }
 
 Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
-    : options_(options), model_(open_model(options.model)) {
-  std::vector<std::pair<std::string, Speech>> words{
-      {"options", {options.language, options.task}}, {"data set", data}, {"model", speech_of(model_)}};
-  if (const auto code = language_code(options.language)) words[0].second.language = *code;
+    : options_(options), model_(open_model(options.model, options.base, log)) {
+  Speech asked{options.language, options.task};
+  if (const auto code = language_code(options.language)) asked.language = *code;
+  std::vector<std::pair<std::string, Speech>> words;
+  words.emplace_back("options", asked);
+  words.emplace_back("data set", data);
+  words.emplace_back("model", speech_of(model_));
   if (!options.adapter.empty()) {
     adapter_ = open_adapter(options.adapter);
-    words.push_back({"adapter", {adapter_->language, adapter_->task}});
+    words.emplace_back("adapter", Speech{adapter_->language, adapter_->task});
+    if (!adapter_->base.empty() && adapter_->base != model_.base)
+      log.line(fmt::format("the adapter was trained on a base in {}, this one is in {}: scores may differ (--base)",
+                           adapter_->base, model_.base));
     add_lora(model_.model, adapter_->config);
   }
   speech_ = agree_on_speech(words);
@@ -48,6 +57,7 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
 Json Judge::record() const {
   return {{"model", options_.model},
           {"adapter", options_.adapter},
+          {"base", model_.base},
           {"language", speech_.language},
           {"task", speech_.task},
           {"compute", name_of(backend_->compute())},

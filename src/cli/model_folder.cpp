@@ -1,9 +1,10 @@
 #include "cli/model_folder.h"
 
+#include "export/quantise.h"
 #include "formats/safetensors.h"
 #include "model/adapter_config.h"
 #include "model/model_hash.h"
-#include "quant/file_format.h"
+#include "model/stored_weight.h"
 #include "text/languages.h"
 
 namespace sori {
@@ -11,13 +12,68 @@ namespace {
 
 Json read_if_there(const Path& path) { return std::filesystem::exists(path) ? read_json(path) : Json(); }
 
-}  // namespace
-
-std::vector<std::string> base_formats() {
-  std::vector<std::string> names;
-  for (const FileFormat* f : file_formats()) names.emplace_back(f->name());
-  return names;
+// $XDG_CACHE_HOME/sori; ~/.cache/sori where that is not set (XDG Base Directory Specification: relative paths are not).
+Path cache_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && Path(cache).is_absolute()) return Path(cache) / "sori";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || !Path(home).is_absolute())
+    throw Error{ErrorKind::kUsage, "no folder is named for the quantised model", "XDG_CACHE_HOME",
+                "set it, or make the quantised model yourself (sori quantize)"};
+  return Path(home) / ".cache" / "sori";
 }
+
+// The weights of a folder of the cache. Everything in it is checked, for whoever can write there can damage it.
+std::unique_ptr<TensorFile> open_cached(const Path& folder, const WhisperConfig& config, const Metadata& wanted) {
+  auto file = open_safetensors_folder(folder);
+  for (const auto& [key, value] : wanted) {
+    const auto found = file->metadata().find(key);
+    if (found == file->metadata().end() || found->second != value)
+      throw Error{ErrorKind::kInput, fmt::format("is of another {} than {}", key, value), folder.string(), ""};
+  }
+  Whisper model = make_whisper(config);
+  Carver count = Carver::counting();
+  load_weights(count, model, *file);
+  return file;
+}
+
+void require_disk(const Path& folder, std::uint64_t bytes) {
+  make_folder(folder);
+  if (const std::uint64_t free = free_disk_bytes(folder); free < bytes)
+    throw Error{ErrorKind::kIo,
+                fmt::format("needs {} for a quantised model, has {}", format_bytes(bytes), format_bytes(free)),
+                folder.string(), "free some disk space, or name another folder with XDG_CACHE_HOME"};
+}
+
+std::unique_ptr<TensorFile> open_quantised(const ModelFolder& original, const Quantisation& how, Log& log) {
+  const std::string name(how.format->name()), hash = model_hash(original);
+  const Path cached = cache_folder() / fmt::format("{}-{}-{}", hash, name, how.embedding());
+  const Metadata wanted{
+      {"sori_format", kFolderVersion}, {"base", name}, {"embedding", how.embedding()}, {"source_sha256", hash}};
+  const WhisperConfig& config = original.model.config;
+  std::error_code code;
+  if (std::filesystem::exists(cached, code)) {
+    try {
+      auto file = open_cached(cached, config, wanted);
+      log.line(fmt::format("base {}: {}", name, cached.string()));
+      return file;
+    } catch (const Error& e) {
+      log.line(fmt::format("base {} is made again: {}", name, e.what()));
+    }
+  }
+  require_disk(cached.parent_path(), quantised_bytes(config, how, original.file->get(kTokenEmbedding).type));
+  QuantiseOptions options;
+  options.overwrite = true;
+  options.progress = [&](std::int64_t done, std::int64_t total) {
+    log.progress("quantize: MiB", done >> 20, total >> 20);
+  };
+  const QuantiseReport made = quantise_model(original.path, cached, how, options);
+  log.line(fmt::format("base {}: made {} in {}", name, format_bytes(made.bytes), cached.string()));
+  if (!made.warning.empty()) log.line("warning: " + made.warning);
+  return open_cached(cached, config, wanted);
+}
+
+}  // namespace
 
 ModelFolder open_model(const Path& folder) {
   const Path config = folder / "config.json";
@@ -27,12 +83,28 @@ ModelFolder open_model(const Path& folder) {
   if (std::filesystem::exists(folder / "model.bin", code))
     throw Error{ErrorKind::kInput, "is a CTranslate2 model", folder.string(),
                 fmt::format("run: sori import {} NEW_FOLDER", folder.string())};
+  const WhisperConfig sizes = parse_config(read_json(config), config.string());
+  auto file = open_safetensors_folder(folder);
+  std::string base = base_of(*file, sizes);
   return {folder,
-          open_safetensors_folder(folder),
+          std::move(file),
           Tokenizer::load(folder),
-          read_rules(folder, parse_config(read_json(config), config.string()).vocab_size),
+          read_rules(folder, sizes.vocab_size),
           read_if_there(folder / "generation_config.json"),
-          make_whisper(parse_config(read_json(config), config.string()))};
+          make_whisper(sizes),
+          std::move(base)};
+}
+
+ModelFolder open_model(const Path& folder, const std::string& base, Log& log) {
+  ModelFolder model = open_model(folder);
+  const FileFormat* format = find_file_format(base);
+  if (format == nullptr || model.base == base) return model;
+  if (find_file_format(model.base))
+    throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
+                folder.string(), "name the unquantised model it was made from"};
+  model.file = open_quantised(model, quantisation_of(*format), log);
+  model.base = base;
+  return model;
 }
 
 AdapterFolder open_adapter(const Path& folder) {
@@ -47,6 +119,7 @@ AdapterFolder open_adapter(const Path& folder) {
   a.language = word("language");
   a.task = word("task");
   a.data_hash = word("data_hash");
+  a.base = word("base");
   return a;
 }
 

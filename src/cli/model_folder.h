@@ -18,19 +18,23 @@ struct ModelFolder {
   std::unique_ptr<TensorFile> file;  // mapped; must outlive the model
   Tokenizer tokenizer;
   DecodeRules rules;
-  Json generation;  // generation_config.json; null when absent
-  Whisper model;    // shapes only until load_weights()
+  Json generation;   // generation_config.json; null when absent
+  Whisper model;     // shapes only until load_weights()
+  std::string base;  // what its linear layers are stored as: "bf16", "nf4"
 };
-// The quantised formats that --base can name.
-std::vector<std::string> base_formats();
-
 // Error kInput when the folder is not in the Hugging Face layout; says how to import it.
 ModelFolder open_model(const Path& folder);
+
+// The same with its weights as --base asks for them: "model", as they lie in the folder, or a quantised format. An
+// unquantised model is quantised once, into a folder of the cache that is named by the model's hash and the format;
+// everything but the weights still comes from the model's own folder. Error kUsage for a model that is quantised as
+// something else.
+ModelFolder open_model(const Path& folder, const std::string& base, Log& log);
 
 struct AdapterFolder {
   LoraConfig config;
   std::unique_ptr<TensorFile> file;
-  std::string language, task, data_hash;  // empty where another program wrote it
+  std::string language, task, data_hash, base;  // empty where another program wrote it; base: what it was trained on
 };
 AdapterFolder open_adapter(const Path& folder);
 

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "eval/evaluate.h"
 #include "export/side_files.h"
+#include "model/layer_pages.h"
 #include "plan/choose.h"
 #include "train/checkpoint.h"
 #include "train/options.h"
@@ -53,8 +54,8 @@ RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& mod
   RunIdentity id;
   id.options = table.record();
   for (const char* free :
-       {"model", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps", "logging-steps",
-        "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing", "ram"})
+       {"model", "base", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps",
+        "logging-steps", "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing", "ram"})
     id.options.erase(free);
   id.options["optim"] = o.moments() == DType::kU8 ? "adamw_8bit" : "adamw";  // whatever name it was asked by
   id.options["micro-batch"] = micro_batch;                                   // sums are rounded in its order
@@ -96,9 +97,18 @@ std::string readme(const TrainOptions& o, const Data& data, const Json& result) 
   return text;
 }
 
+// Checked before a model is quantised for nothing.
+const std::string& frozen_base(const TrainOptions& o) {
+  if (o.method == "full" && o.base != "model")
+    throw Error{ErrorKind::kUsage, fmt::format("{} weights cannot learn", o.base), "--base",
+                "use --method lora, or leave --base away"};
+  return o.base;
+}
+
 class Run {
  public:
-  Run(const TrainOptions& o, Log& log) : o_(o), log_(log), model_(open_model(o.model)), data_(open_data(o)) {}
+  Run(const TrainOptions& o, Log& log)
+      : o_(o), log_(log), model_(open_model(o.model, frozen_base(o), log)), data_(open_data(o)) {}
 
   Json go() {
     agree();
@@ -110,8 +120,10 @@ class Run {
     const RunChoice choice = choose(compute, maker, std::ssize(prompt));
     open_output(o_);
     const RunIdentity identity = identity_of(o_, data_, model_, compute, choice.batch);
-    const TrainPlan plan = plan_of(o_, data_.train.size(), choice);
+    TrainPlan plan = plan_of(o_, data_.train.size(), choice);
     plan_ = choice.memory;
+    const LayerPages pages(model_.model, *model_.file);
+    if (choice.limits.drop_layers) plan.drop = &pages;
 
     const auto learn = make_cpu_backend(compute), judge = make_cpu_backend(compute);
     const auto carve = [&](Carver& c) {
@@ -131,6 +143,7 @@ class Run {
     std::optional<Recognizer> recognizer;
     if (choice.limits.judge)
       recognizer.emplace(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
+    if (recognizer && plan.drop) recognizer->drop_layers(pages);
     const auto save = [&] {
       save_checkpoint(o_.output_dir, model_.model, memory.optimizer, state, identity, plan.max_steps,
                       trainer.epochs(state.samples), learnt_info());
@@ -189,7 +202,8 @@ class Run {
                           format_bytes(choice.memory.resident_bytes()), format_bytes(r.ram),
                           format_bytes(choice.memory.arena), format_bytes(choice.memory.program),
                           format_bytes(choice.memory.base)));
-    if (choice.batch != r.batch || (choice.keep != Keep::kEverything && !r.keep)) log_.line("to fit: " + choice.name());
+    if (choice.batch != r.batch || choice.limits.drop_layers || (choice.keep != Keep::kEverything && !r.keep))
+      log_.line("to fit: " + choice.name());
     return choice;
   }
 
@@ -263,8 +277,11 @@ class Run {
     LearntInfo info;
     if (o_.method == "lora") info.lora = &lora_;
     info.base_model = o_.model;
-    info.metadata = {
-        {"language", speech_.language}, {"task", speech_.task}, {"audio_context", "full"}, {"data_hash", data_.hash}};
+    info.metadata = {{"language", speech_.language},
+                     {"task", speech_.task},
+                     {"audio_context", "full"},
+                     {"data_hash", data_.hash},
+                     {"base", model_.base}};
     info.write_side_files = [this](const Path& folder) {
       write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
       adjust_configs(folder, o_.matrices(), {{"language", speech_.language}, {"task", speech_.task}});

@@ -135,7 +135,7 @@ class Recognizer::Run {
   void start() {
     const Stopwatch watch(r_.work_.encoder_seconds);
     RecognizerMemory& m = r_.memory_;
-    const Pass pass{r_.backend_};
+    const Pass pass{.backend = r_.backend_, .drop = r_.drop_};
     encoder_forward(pass, r_.model_.encoder, r_.window_, mel_of(started_ - first_), m.encoder, {});
     fill_cross_cache(pass, r_.model_.decoder, m.encoder.norm.y.top(r_.window_.audio.total), free_.back(), m.cache,
                      m.step);

@@ -66,6 +66,10 @@ class Recognizer {
   Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokenizer, std::vector<int> prompt, DecodeRules rules,
              RecognizerMemory memory);
 
+  // From now on the encoder's layers leave memory after use, where it is short; the decoder's are wanted for each
+  // token.
+  void drop_layers(const LayerPages& pages) { drop_ = &pages; }
+
   // Windows are pulled as slots become free; each has at least a sample and at most window_seconds().
   void recognise(const Source& source, const Sink& sink, const OnToken& on_token = {});
   std::vector<Decoded> recognise(std::span<const std::span<const float>> windows);
@@ -83,6 +87,7 @@ class Recognizer {
   const Tokenizer& tokenizer_;
   std::vector<int> prompt_;
   DecodeRules rules_;
+  const LayerPages* drop_ = nullptr;
   RecognizerMemory memory_;
   int end_of_text_;
   LogMel log_mel_;

@@ -105,7 +105,7 @@ class QuantisedWeight {
 
 const FileFormat* format_of(const NamedShape& t, const Quantisation& how) {
   if (is_linear(t)) return how.format;
-  return how.int8_embedding && is_token_embedding(t.name) ? find_file_format("int8") : nullptr;
+  return how.int8_embedding && t.name == kTokenEmbedding ? find_file_format("int8") : nullptr;
 }
 
 // f(i, info) for each part that is written. Peers know an embedding's parts by no name, so they need no optional ones.
@@ -169,7 +169,8 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
   QuantiseReport report;
   report.config = source.config;
   report.source_hash = model_hash(source.config, *source.file);
-  report.four_bits_hurt = how.format->name() == "nf4" && source.config.d_model <= kSmallWidth;
+  if (how.format->name() == "nf4" && source.config.d_model <= kSmallWidth)
+    report.warning = fmt::format("4 bits cost a model of width {} accuracy; int8 costs less", source.config.d_model);
   const DType type = kept_type({"", {1, 1}}, embedding_type(source.tensors));
   const std::string dtype = config_name_of(type);
 

@@ -35,7 +35,7 @@ struct QuantiseReport {
   WhisperConfig config;
   std::uint64_t source_bytes = 0, bytes = 0;  // of all tensors
   std::string source_hash;
-  bool four_bits_hurt = false;  // 4 bits, and a model so small that it costs accuracy
+  std::string warning;  // where 4 bits hurt a model of this size; else empty
 
   const Layer& worst() const;
 };

@@ -1,5 +1,7 @@
 #include "model/decoder.h"
 
+#include "model/layer_pages.h"
+
 namespace sori {
 namespace {
 
@@ -80,8 +82,10 @@ void decoder_forward(const Pass& p, const Decoder& d, const Batch& b, ConstMat s
   const std::int64_t n = b.text.total;
   p.backend.embed(d.embed_tokens.weight.weight, b.tokens, d.embed_positions.weight.weight, b.text.places,
                   s.stack.input(0, n));
-  for (std::size_t i = 0; i < d.layers.size(); ++i)
+  for (std::size_t i = 0; i < d.layers.size(); ++i) {
     layer_forward(p, d.layers[i], b, s.stack.input(i, n), states, s.stack.at(i), t, s.stack.input(i + 1, n));
+    if (p.drop) p.drop->drop_decoder(i);
+  }
   norm_forward(p, d.layer_norm, s.stack.input(d.layers.size(), n), s.norm);
 }
 
@@ -95,6 +99,7 @@ void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states
     const Mat x = s.stack.input(layer, n);
     if (s.stack.recomputes()) layer_recompute(p, d.layers[layer], b, x, states, s.stack.at(layer), t);
     layer_backward(p, d.layers[layer], b, x, states, s.stack.at(layer), t, dx, dstates);
+    if (p.drop) p.drop->drop_decoder(layer);
   }
   if (d.embed_tokens.weight.trainable) p.backend.add_rows_backward(dx, b.tokens, d.embed_tokens.weight.gradient);
   p.finished(d.embed_tokens.weight);

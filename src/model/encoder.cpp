@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "model/layer_pages.h"
+
 namespace sori {
 namespace {
 
@@ -121,8 +123,10 @@ void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat m
   conv_forward(p, e.conv1, mel, b.frames, b.frames, 1, s.conv1);
   conv_forward(p, e.conv2, s.conv1.y.top(b.frames.total), b.frames, b.audio, 2, s.conv2);
   p.backend.add_rows(s.conv2.y.top(n), e.embed_positions.weight.weight, b.audio.places, s.stack.input(0, n));
-  for (std::size_t i = 0; i < e.layers.size(); ++i)
+  for (std::size_t i = 0; i < e.layers.size(); ++i) {
     layer_forward(p, e.layers[i], b, s.stack.input(i, n), s.stack.at(i), t, s.stack.input(i + 1, n));
+    if (p.drop) p.drop->drop_encoder(i);
+  }
   norm_forward(p, e.layer_norm, s.stack.input(e.layers.size(), n), s.norm);
 }
 
@@ -136,6 +140,7 @@ void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s
     const Mat x = s.stack.input(layer, n);
     if (s.stack.recomputes()) layer_recompute(p, e.layers[layer], b, x, s.stack.at(layer), t);
     layer_backward(p, e.layers[layer], b, x, s.stack.at(layer), t, dx);
+    if (p.drop) p.drop->drop_encoder(layer);
   }
   if (lowest >= 0) return;
   // The positions are constants: d(x0) is d(conv2.y).

@@ -6,6 +6,8 @@
 
 namespace sori {
 
+class LayerPages;
+
 // Hears of each gradient when backward has finished it and needs the parameter's value no more.
 class GradientSink {
  public:
@@ -18,6 +20,7 @@ struct Pass {
   Backend& backend;
   bool training = false;             // dropout is on
   std::uint64_t seed = 0, step = 0;  // of dropout
+  const LayerPages* drop = nullptr;  // where memory is short: a layer's weights leave it after use
   GradientSink* sink = nullptr;      // null: gradients wait
 
   void finished(Parameter& p) const {

@@ -103,6 +103,10 @@ void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
       load_own(c, p, stored.parts.data(), shared);
     else
       load_frozen(c, p, stored, where);
+    // It was read to be checked or copied; what is used again comes back then.
+    if (!c.counts_only())
+      for (const TensorView& t : stored.parts)
+        if (!t.bytes.empty()) file.drop_pages(t);  // an optional part may be absent
   });
 }
 

@@ -12,7 +12,7 @@ std::string module_of(const std::string& weight) { return weight.substr(0, weigh
 // The quantised format that a weight's parts are named by; nullptr when there is none.
 const FileFormat* format_in(const TensorFile& file, const NamedShape& wanted) {
   if (!is_quantisable(wanted)) return nullptr;
-  const bool embedding = is_token_embedding(wanted.name);
+  const bool embedding = wanted.name == kTokenEmbedding;
   for (const FileFormat* f : file_formats())
     if (file.find(part_name(wanted.name, *f, embedding ? ".weight" : std::string(f->mark())))) return f;
   return nullptr;
@@ -52,17 +52,16 @@ std::uint64_t StoredWeight::bytes() const {
   return sum;
 }
 
-bool is_token_embedding(std::string_view name) { return name.ends_with(".embed_tokens.weight"); }
-bool is_quantisable(const NamedShape& t) { return is_linear(t) || is_token_embedding(t.name); }
+bool is_quantisable(const NamedShape& t) { return is_linear(t) || t.name == kTokenEmbedding; }
 
 std::string part_name(const std::string& weight, const FileFormat& format, const std::string& key) {
-  if (!is_token_embedding(weight)) return module_of(weight) + key;
+  if (weight != kTokenEmbedding) return module_of(weight) + key;
   return weight + (key == ".weight" ? fmt::format(".{}", format.name()) : key);
 }
 
 StoredWeight find_weight(const TensorFile& file, const NamedShape& wanted) {
   if (const FileFormat* format = format_in(file, wanted)) {
-    if (is_token_embedding(wanted.name) && file.find(wanted.name))
+    if (wanted.name == kTokenEmbedding && file.find(wanted.name))
       throw Error{ErrorKind::kInput, "is there twice, as numbers and as codes", file.where() + ": " + wanted.name,
                   "make the folder again"};
     StoredWeight stored{format, {}};
@@ -85,7 +84,7 @@ StoredWeight find_weight(const TensorFile& file, const NamedShape& wanted) {
 std::string base_of(const TensorFile& file, const WhisperConfig& config) {
   std::string_view plain = name_of(DType::kF32);
   for (const NamedShape& t : tensor_list(config)) {
-    if (is_token_embedding(t.name)) {
+    if (t.name == kTokenEmbedding) {
       if (const TensorView* embedding = file.find(t.name)) plain = name_of(embedding->type);
     } else if (const FileFormat* format = format_in(file, t)) {
       return std::string(format->name());

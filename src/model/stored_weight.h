@@ -20,9 +20,10 @@ struct StoredWeight {
 // parts, other shapes or types, and formats that are not known.
 StoredWeight find_weight(const TensorFile& file, const NamedShape& wanted);
 
+inline constexpr const char* kTokenEmbedding = "model.decoder.embed_tokens.weight";
+
 // Can be quantised: a linear layer or the token embedding.
 bool is_quantisable(const NamedShape& t);
-bool is_token_embedding(std::string_view name);
 
 // The name of a part of a quantised weight: "...q_proj.weight", ".SCB" -> "...q_proj.SCB". The embedding's codes have a
 // name of their own, "...embed_tokens.weight.int8": what peers find under "...embed_tokens.weight" they take for

@@ -6,30 +6,38 @@ namespace sori {
 namespace {
 
 constexpr double kFlops = 1e12;
+constexpr double kRead = 2e9;     // bytes of the base that come back into memory a second
 constexpr double kDecoded = 4e9;  // quantised weights decoded a second, both cores
 
-RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, std::int64_t judged) {
+// How often a step reads each weight of the base.
+double passes(Keep keep) { return keep == Keep::kInputs ? 3 : 2; }
+
+RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop, std::int64_t judged) {
   RunChoice c;
   c.batch = batch;
   c.accumulation = r.batch * r.accumulation / batch;
   c.keep = keep;
   c.limits.batch = {batch, r.frames, r.tokens};
   c.limits.keep = keep;
+  c.limits.drop_layers = drop;
   c.limits.judge = r.judge;
   if (c.limits.judge) c.limits.judge->batch = judged;
   c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
   c.seconds = static_cast<double>(r.batch * r.accumulation) *
                   step_work(model, (r.frames + 1) / 2, r.tokens, keep).total() / kFlops +
               static_cast<double>(c.accumulation) * decoded_weights(model, keep) / kDecoded;
+  if (drop)
+    c.seconds +=
+        static_cast<double>(c.accumulation) * passes(keep) * static_cast<double>(base_bytes(model).all()) / kRead;
   c.fits = c.memory.resident_bytes() <= r.ram;
   return c;
 }
 
 // Evaluation decodes as many windows side by side as fit, or as need no more memory than learning does.
-RunChoice widest_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep) {
+RunChoice widest_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop) {
   std::int64_t judged = r.judge ? r.judge->batch : 1;
   for (;; judged /= 2) {
-    RunChoice c = examine(model, r, batch, keep, judged);
+    RunChoice c = examine(model, r, batch, keep, drop, judged);
     if (c.fits || judged == 1) return c;
   }
 }
@@ -50,6 +58,7 @@ const char* name_of(Keep keep) {
 
 std::string RunChoice::name() const {
   std::string text = fmt::format("micro-batch {} x {}, {}", batch, accumulation, name_of(keep));
+  if (limits.drop_layers) text += ", base passing through";
   if (limits.judge) text += fmt::format(", {} decoded side by side", limits.judge->batch);
   return text;
 }
@@ -66,7 +75,9 @@ RunChoices choose_run(Whisper& model, const RunRequest& r) {
   for (std::int64_t batch = r.batch; batch >= 1; --batch) {
     if (r.batch * r.accumulation % batch != 0 || batch != r.micro_batch.value_or(batch)) continue;
     for (const Keep keep : {Keep::kEverything, Keep::kInputs})
-      if (!r.keep || *r.keep == keep) choices.all.push_back(widest_judge(model, r, batch, keep));
+      for (const bool drop : {false, true})
+        if ((!r.keep || *r.keep == keep) && (!drop || base_bytes(model).layer > 0))
+          choices.all.push_back(widest_judge(model, r, batch, keep, drop));
   }
   std::stable_sort(choices.all.begin(), choices.all.end(),
                    [](const RunChoice& a, const RunChoice& b) { return a.seconds < b.seconds; });

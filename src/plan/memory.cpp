@@ -35,11 +35,27 @@ std::uint64_t program_bytes(const Whisper& model, const RunLimits& limits, std::
 
 }  // namespace
 
-std::uint64_t base_bytes(Whisper& model) {
-  std::uint64_t bytes = 0;
-  for_each_parameter(model, [&](const std::string&, Parameter& p) {
-    if (!p.trainable && p.shape.size() > 1) bytes += bytes_of(p.weight);
-  });
+BaseBytes base_bytes(Whisper& model) {
+  BaseBytes bytes;
+  const auto frozen = [](auto& module) {
+    std::uint64_t sum = 0;
+    for_each_parameter(module, [&](const std::string&, Parameter& p) {
+      if (!p.trainable && p.shape.size() > 1) sum += bytes_of(p.weight);
+    });
+    return sum;
+  };
+  const auto layers = [&](auto& side) {
+    std::uint64_t sum = 0;
+    for (auto& layer : side.layers) {
+      const std::uint64_t here = frozen(layer);
+      sum += here;
+      bytes.layer = std::max(bytes.layer, here);
+    }
+    return sum;
+  };
+  bytes.encoder = layers(model.encoder);
+  bytes.decoder = layers(model.decoder);
+  bytes.others = frozen(model) - bytes.encoder - bytes.decoder;
   return bytes;
 }
 
@@ -50,7 +66,12 @@ MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, s
   count_weights(run, model);
   carve_run(run, model, *learn, *judge, limits);
   plan.arena = run.bytes();
-  plan.base = base_bytes(model);
+  // A layer's pages leave when the next one has begun, so two are there at a time. Decoding wants the decoder whole.
+  const BaseBytes bytes = base_bytes(model);
+  const std::uint64_t passing = bytes.others + 2 * bytes.layer;
+  const std::uint64_t learning = limits.drop_layers ? passing : bytes.all(),
+                      judging = limits.drop_layers ? passing + bytes.decoder : bytes.all();
+  plan.base = limits.judge ? std::max(learning, judging) : learning;
   plan.program = program_bytes(model, limits, utterances);
   plan.code = kCode;
 
@@ -59,19 +80,19 @@ MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, s
     carve_optimizer(c, model);
   };
   const BytesByPurpose own = phase(weights);
-  plan.phases.push_back({"load", own, plan.base});
+  plan.phases.push_back({"load", own, passing});
   plan.phases.push_back({"train step", phase([&](Carver& c) {
                            weights(c);
                            carve_learning(c, model, *learn, limits.batch, limits.keep);
                          }),
-                         plan.base});
+                         learning});
   if (limits.judge)
     plan.phases.push_back({"evaluate", phase([&](Carver& c) {
                              weights(c);
                              carve_recognizer(c, model, *judge, *limits.judge);
                            }),
-                           plan.base});
-  plan.phases.push_back({"save", own, plan.base});
+                           judging});
+  plan.phases.push_back({"save", own, learning});
   return plan;
 }
 

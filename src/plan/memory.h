@@ -34,7 +34,13 @@ struct MemoryPlan {
 MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, std::size_t utterances);
 
 // Bytes of the frozen matrices as they lie in the file.
-std::uint64_t base_bytes(Whisper& model);
+struct BaseBytes {
+  std::uint64_t encoder = 0, decoder = 0;  // of all layers
+  std::uint64_t layer = 0;                 // of the largest one
+  std::uint64_t others = 0;                // embedding, positions, convolutions
+  std::uint64_t all() const { return encoder + decoder + others; }
+};
+BaseBytes base_bytes(Whisper& model);
 
 Json to_json(const MemoryPlan& plan);
 std::string to_text(const MemoryPlan& plan);  // a table: phases down, purposes across

@@ -11,6 +11,7 @@ namespace sori {
 struct RunLimits {
   BatchLimits batch;  // of a micro-batch
   Keep keep = Keep::kEverything;
+  bool drop_layers = false;               // of the base, after use
   std::optional<RecognizerLimits> judge;  // of evaluations between steps, where there are any
 };
 

@@ -201,4 +201,16 @@ const FileFormat* find_file_format(std::string_view name) {
   return nullptr;
 }
 
+std::vector<std::string> file_format_names() {
+  std::vector<std::string> names;
+  for (const FileFormat* f : file_formats()) names.emplace_back(f->name());
+  return names;
+}
+
+std::vector<std::string> base_choices() {
+  std::vector<std::string> names = file_format_names();
+  names.insert(names.begin(), "model");
+  return names;
+}
+
 }  // namespace sori

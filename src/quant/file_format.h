@@ -50,5 +50,8 @@ class FileFormat {
 
 const std::vector<const FileFormat*>& file_formats();
 const FileFormat* find_file_format(std::string_view name);  // nullptr for "f32", "bf16", ...
+std::vector<std::string> file_format_names();
+// What --base of a run can be told: "model", which is what the folder holds, or a format.
+std::vector<std::string> base_choices();
 
 }  // namespace sori

@@ -18,7 +18,7 @@ std::int8_t nearest_integer(float x) {
 
 void decode(const Int8& w, std::int64_t row, std::int64_t first, std::span<float> out) {
   const std::int8_t* codes = w.codes + row * w.cols + first;
-  const float step = w.absmax[row] * (1.0f / 127.0f);
+  const float step = step_of(w, row);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(codes[i]) * step;
 }
 

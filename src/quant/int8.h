@@ -7,12 +7,15 @@
 
 namespace sori {
 
-// number = code * absmax / 127. As in a file: codes are `weight`, absmax is `SCB`.
+// number = code * step, step = absmax * (1 / 127) in f32. As in a file: codes are `weight`, absmax is `SCB`.
 struct Int8 {
   const std::int8_t* codes = nullptr;  // [rows, cols]
   const float* absmax = nullptr;       // [rows]
   std::int64_t rows = 0, cols = 0;
 };
+
+// Of a row, as bitsandbytes' MatMul8bitFp rounds it (its int8_vectorwise_dequant rounds code * absmax first).
+inline float step_of(const Int8& w, std::int64_t row) { return w.absmax[row] * (1.0f / 127.0f); }
 
 // Numbers of one row from column `first` on, as f32.
 void decode(const Int8& w, std::int64_t row, std::int64_t first, std::span<float> out);

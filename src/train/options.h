@@ -3,11 +3,12 @@
 
 #include "base/options.h"
 #include "model/lora.h"
+#include "quant/file_format.h"
 
 namespace sori {
 
 struct TrainOptions {
-  std::string model, data, output_dir, method = "lora", compute = "auto", init_adapter;
+  std::string model, data, output_dir, method = "lora", base = "model", compute = "auto", init_adapter;
   // Data
   std::int64_t max_train_samples = 0, max_eval_samples = 200;
   bool loss_on_prompt = false;
@@ -48,6 +49,8 @@ struct TrainOptions {
   // Everything but the folders: what `sori plan` takes too.
   void describe_run(OptionTable& t) {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
+    t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
+             base_choices());
     t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 

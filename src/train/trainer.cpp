@@ -87,6 +87,7 @@ StepReport Trainer::step(Loader& loader) {
                   .training = true,
                   .seed = plan_.seed,
                   .step = static_cast<std::uint64_t>(state_.step),
+                  .drop = plan_.drop,
                   .sink = fused_ ? &*fused_ : nullptr};
   const std::int64_t tokens = tokens_of_next_step();
   AdamW how = update();

@@ -27,6 +27,7 @@ struct TrainPlan {
   double max_grad_norm = 1;
   bool fused_step = false;  // then nothing is clipped or accumulated
   float label_smoothing = 0;
+  const LayerPages* drop = nullptr;  // as in Pass
 };
 
 class Trainer {

@@ -5,7 +5,7 @@
 
 #include "audio/sound_files.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/process_memory.h"
 #include "base/rng.h"
 #include "support/temp_dir.h"
 

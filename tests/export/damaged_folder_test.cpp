@@ -156,7 +156,9 @@ TEST_P(Whole, IsRefusedForAnotherModel) {
 }
 
 TEST_P(Whole, DoesNotLearn) {
-  const std::string said = error_text(error_of([&] { Loaded(folder_ / "out", train_everything); }), ErrorKind::kUsage);
+  const std::string said =
+      error_text(error_of([&] { Loaded(folder_ / "out", [](Whisper& w) { train_everything(w, DType::kF32); }); }),
+                 ErrorKind::kUsage);
   EXPECT_THAT(said, HasSubstr(fmt::format("is stored as {}, which cannot learn", GetParam())));
 }
 

@@ -168,8 +168,8 @@ TEST(QuantisedFolder, SaysWhatItIsAndWhatItWasMadeOf) {
   EXPECT_EQ(said.at("embedding"), "int8");
   EXPECT_EQ(said.at("source_sha256"), r.source_hash);
   EXPECT_EQ(said.at("sori_format"), "1");
-  EXPECT_TRUE(r.four_bits_hurt);
-  EXPECT_FALSE(quantise_model(folder / "model", folder / "int8", quantisation("int8"), {}).four_bits_hurt);
+  EXPECT_THAT(r.warning, HasSubstr("4 bits cost"));
+  EXPECT_EQ(quantise_model(folder / "model", folder / "int8", quantisation("int8"), {}).warning, "");
 }
 
 TEST(QuantisedFolder, RefusesNotANumberByTheTensorsName) {

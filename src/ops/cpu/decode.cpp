@@ -9,99 +9,132 @@
 HWY_BEFORE_NAMESPACE();
 namespace sori::kernels::HWY_NAMESPACE {
 
-using Words = hn::RebindToUnsigned<Floats>;
-
-template <class T>
-void decode_part(const Int8& w, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
-  const hn::Rebind<std::int8_t, Floats> bytes;
-  const hn::RebindToSigned<Floats> integers;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
-  const std::int8_t* codes = w.codes + row * w.cols + first;
-  const float step = w.absmax[row] * (1.0f / 127.0f);
-  const Vec steps = hn::Set(Floats(), step);
-  std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    store(hn::Mul(hn::ConvertTo(Floats(), hn::PromoteTo(integers, hn::LoadU(bytes, codes + i))), steps), out + i);
-  for (; i < count; ++i) out[i] = from_float<T>(static_cast<float>(codes[i]) * step);
+// At most kNf4Block numbers, straight from the definition: what is left beside whole vectors and whole blocks.
+template <class Format, class T>
+void decode_few(const Format& w, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
+  float numbers[kNf4Block];
+  sori::decode(w, row, first, {numbers, static_cast<std::size_t>(count)});
+  for (std::int64_t i = 0; i < count; ++i) out[i] = from_float<T>(numbers[i]);
 }
 
-#if HWY_MAX_BYTES >= 32
+// Codes as numbers, before their row's scale.
+HWY_INLINE Vec load_codes(const std::int8_t* codes) {
+  const hn::Rebind<std::int8_t, Floats> bytes;
+  return hn::ConvertTo(Floats(), hn::PromoteTo(hn::RebindToSigned<Floats>(), hn::LoadU(bytes, codes)));
+}
 
-// The sixteen numbers of a block, map times absmax, in a table of words; half of them each where a vector has eight
-// lanes.
-struct Nf4Table {
-  hn::Vec<Words> low, high;
+// A format of one scale a row.
+template <class Format, class T>
+void decode_scaled(const Format& w, float scale, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
+  const auto* codes = w.codes + row * w.cols + first;
+  const Vec scales = hn::Set(Floats(), scale);
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes)
+    store_two(hn::Mul(load_codes(codes + i), scales), hn::Mul(load_codes(codes + i + lanes), scales), out + i);
+  decode_few(w, row, first + i, count - i, out + i);
+}
+
+template <class T>
+void decode_row(const Int8& w, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
+  decode_scaled(w, step_of(w, row), row, first, count, out);
+}
+
+// The numbers of one whole block are sixteen, map times absmax; look_up finds those of the codes in sixteen bytes. A
+// byte's high nibble comes first.
+#if HWY_TARGET == HWY_SCALAR
+
+template <class T>
+struct Table {
+  explicit Table(Vec absmax) {
+    for (std::size_t i = 0; i < kNf4Map.size(); ++i) store(hn::Mul(load(kNf4Map.data() + i), absmax), numbers + i);
+  }
+  void look_up(const std::uint8_t* codes, T* out) const {
+    for (int i = 0; i < 16; ++i) out[2 * i] = numbers[codes[i] >> 4], out[2 * i + 1] = numbers[codes[i] & 15];
+  }
+  T numbers[kNf4Map.size()];
 };
 
-HWY_INLINE hn::Vec<Words> look_up(const Nf4Table& table, hn::Vec<Words> codes) {
-  const Words d;
-  const auto lane = hn::And(codes, hn::Set(d, 7 | static_cast<std::uint32_t>(hn::Lanes(d) > 8 ? 8 : 0)));
-  const auto indices = hn::IndicesFromVec(d, lane);
-  const auto low = hn::TableLookupLanes(table.low, indices);
-  if (hn::Lanes(d) > 8) return low;
-  return hn::IfThenElse(hn::Gt(codes, hn::Set(d, 7)), hn::TableLookupLanes(table.high, indices), low);
-}
+#elif HWY_MAX_BYTES >= 64
 
-HWY_INLINE Nf4Table table_of(float absmax, float) {
-  const Words d;
-  const Vec factor = hn::Set(Floats(), absmax);
-  const float* high = kNf4Map.data() + (hn::Lanes(d) > 8 ? 0 : 8);
-  return {hn::BitCast(d, hn::Mul(load(kNf4Map.data()), factor)), hn::BitCast(d, hn::Mul(load(high), factor))};
-}
-// As bf16 in the lower halves.
-HWY_INLINE Nf4Table table_of(float absmax, bf16) {
-  const Words d;
-  const auto rounded = [&](hn::Vec<Words> bits) HWY_ATTR {
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
-    return hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
-  };
-  const Nf4Table exact = table_of(absmax, 0.0f);
-  return {rounded(exact.low), rounded(exact.high)};
-}
+using Words = hn::RebindToUnsigned<Floats>;
 
-// One whole block: 32 bytes to 64 numbers. A byte's high nibble comes first.
+// In the lanes of one vector, in the lower half of each where T is bf16.
 template <class T>
-HWY_INLINE void decode_block(const std::uint8_t* codes, float absmax, T* out) {
-  const Words d;
-  const hn::Rebind<std::uint8_t, Words> bytes;
-  const Nf4Table table = table_of(absmax, T{});
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < kNf4Block; i += 2 * lanes) {
-    const auto both = hn::PromoteTo(d, hn::LoadU(bytes, codes + i / 2));
-    const auto even = look_up(table, hn::ShiftRight<4>(both)), odd = look_up(table, hn::And(both, hn::Set(d, 15)));
-    if constexpr (sizeof(T) == sizeof(float)) {
-      hn::StoreInterleaved2(hn::BitCast(Floats(), even), hn::BitCast(Floats(), odd), Floats(), out + i);
+struct Table {
+  explicit Table(Vec absmax) {
+    const Words d;
+    const Vec numbers = hn::Mul(load(kNf4Map.data()), absmax);
+    words = hn::BitCast(d, numbers);
+    if constexpr (std::is_same_v<T, bf16>) words = hn::ShiftRight<16>(computed_bf16(numbers));
+  }
+  void look_up(const std::uint8_t* codes, T* out) const {
+    const Words d;
+    const auto both = hn::PromoteTo(d, hn::LoadU(hn::Rebind<std::uint8_t, Words>(), codes));
+    const auto select = [&](auto nibbles)
+                            HWY_ATTR { return hn::TableLookupLanes(words, hn::IndicesFromVec(d, nibbles)); };
+    const auto even = select(hn::ShiftRight<4>(both)), odd = select(hn::And(both, hn::Set(d, 15)));
+    if constexpr (std::is_same_v<T, bf16>) {
+      hn::StoreU(hn::Or(even, hn::ShiftLeft<16>(odd)), d, reinterpret_cast<std::uint32_t*>(out));
     } else {
-      const hn::Repartition<std::uint16_t, Words> halves;
-      hn::StoreU(hn::BitCast(halves, hn::Or(even, hn::ShiftLeft<16>(odd))), halves,
-                 reinterpret_cast<std::uint16_t*>(out + i));
+      hn::StoreInterleaved2(hn::BitCast(Floats(), even), hn::BitCast(Floats(), odd), Floats(), out);
     }
   }
-}
-constexpr std::int64_t kVectorBlock = kNf4Block;  // numbers that decode_block takes
+  hn::Vec<Words> words;
+};
 
 #else
 
+using Bytes = hn::FixedTag<std::uint8_t, 16>;
+using ByteVec = hn::Vec<Bytes>;
+
+// By the significance of their bytes, in as many vectors; the store puts the bytes together again.
 template <class T>
-void decode_block(const std::uint8_t*, float, T*) {}
-constexpr std::int64_t kVectorBlock = -1;  // never: vectors are too short for the table
+struct Table {
+  explicit Table(Vec absmax) {
+    T numbers[kNf4Map.size()];
+    for (std::size_t i = 0; i < kNf4Map.size(); i += hn::Lanes(Floats()))
+      store(hn::Mul(load(kNf4Map.data() + i), absmax), numbers + i);
+    const auto* from = reinterpret_cast<const std::uint8_t*>(numbers);
+    if constexpr (sizeof(T) == 2) {
+      hn::LoadInterleaved2(Bytes(), from, bytes[0], bytes[1]);
+    } else {
+      hn::LoadInterleaved4(Bytes(), from, bytes[0], bytes[1], bytes[2], bytes[3]);
+    }
+  }
+  void look_up(const std::uint8_t* codes, T* out) const {
+    const Bytes d;
+    const ByteVec both = hn::LoadU(d, codes), even = hn::ShiftRight<4>(both), odd = hn::And(both, hn::Set(d, 15));
+    select(hn::InterleaveLower(d, even, odd), reinterpret_cast<std::uint8_t*>(out));
+    select(hn::InterleaveUpper(d, even, odd), reinterpret_cast<std::uint8_t*>(out + 16));
+  }
+  void select(ByteVec codes, std::uint8_t* out) const {
+    const auto byte = [&](int i) HWY_ATTR { return hn::TableLookupBytes(bytes[i], codes); };
+    if constexpr (sizeof(T) == 2) {
+      hn::StoreInterleaved2(byte(0), byte(1), Bytes(), out);
+    } else {
+      hn::StoreInterleaved4(byte(0), byte(1), byte(2), byte(3), Bytes(), out);
+    }
+  }
+  ByteVec bytes[sizeof(T)];
+};
 
 #endif
 
 template <class T>
-void decode_part(const Nf4& w, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
+void decode_block(const Nf4& w, std::int64_t block, T* out) {
+  const Table<T> table(hn::Set(Floats(), decode_absmax(w, block)));
+  const std::uint8_t* codes = w.codes + block * (kNf4Block / 2);
+  table.look_up(codes, out);
+  table.look_up(codes + 16, out + 32);
+}
+
+template <class T>
+void decode_row(const Nf4& w, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
   std::int64_t at = row * w.cols + first;  // in the flattened tensor
   for (const std::int64_t end = at + count; at < end;) {
     const std::int64_t block = at / kNf4Block, n = std::min((block + 1) * kNf4Block, end) - at;
-    const float absmax = decode_absmax(w, block);
-    if (n == kVectorBlock) {
-      decode_block(w.codes + at / 2, absmax, out);
-    } else {
-      for (std::int64_t i = 0; i < n; ++i) {
-        const std::uint8_t pair = w.codes[(at + i) / 2];
-        out[i] = from_float<T>(kNf4Map[(at + i) % 2 == 0 ? pair >> 4 : pair & 15] * absmax);
-      }
-    }
+    n == kNf4Block ? decode_block(w, block, out) : decode_few(w, 0, at, n, out);
     at += n;
     out += n;
   }
@@ -111,36 +144,27 @@ template <class Format>
 void decode_rows(const Format& w, std::int64_t row, std::int64_t col, Mat to) {
   with_type(to.type, [&](auto* type) HWY_ATTR {
     using T = std::remove_pointer_t<decltype(type)>;
-    for (std::int64_t r = 0; r < to.rows; ++r) decode_part(w, row + r, col, to.cols, to.row<T>(r));
+    for (std::int64_t r = 0; r < to.rows; ++r) decode_row(w, row + r, col, to.cols, to.row<T>(r));
   });
 }
+template <class T>
+void decode_rows(const Dense<T>& w, std::int64_t row, std::int64_t col, Mat to) {
+  const auto* first = reinterpret_cast<const char*>(w.data) + (row * w.cols + col) * std::int64_t{sizeof(T)};
+  kernels::convert(ConstMat(first, dtype_of<T>, to.rows, to.cols, w.cols), 1, to);
+}
 
-void decode_int8(const Int8& w, std::int64_t row, std::int64_t col, Mat to) { decode_rows(w, row, col, to); }
-void decode_nf4(const Nf4& w, std::int64_t row, std::int64_t col, Mat to) { decode_rows(w, row, col, to); }
+void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to) {
+  std::visit([&](const auto& format) { decode_rows(format, row, col, to); }, w);
+}
 
 }  // namespace sori::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace sori::kernels {
-HWY_EXPORT(decode_int8);
-HWY_EXPORT(decode_nf4);
-namespace {
-template <class T>
-void decode_part(const Dense<T>& w, std::int64_t row, std::int64_t col, Mat to) {
-  convert(ConstMat(reinterpret_cast<const char*>(w.data) + (row * w.cols + col) * static_cast<std::int64_t>(sizeof(T)),
-                   dtype_of<T>, to.rows, to.cols, w.cols),
-          1, to);
-}
-void decode_part(const Int8& w, std::int64_t row, std::int64_t col, Mat to) {
-  HWY_DYNAMIC_DISPATCH(decode_int8)(w, row, col, to);
-}
-void decode_part(const Nf4& w, std::int64_t row, std::int64_t col, Mat to) {
-  HWY_DYNAMIC_DISPATCH(decode_nf4)(w, row, col, to);
-}
-}  // namespace
+HWY_EXPORT(decode);
 void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to) {
-  std::visit([&](const auto& format) { decode_part(format, row, col, to); }, w);
+  HWY_DYNAMIC_DISPATCH(decode)(w, row, col, to);
 }
 }  // namespace sori::kernels
 #endif

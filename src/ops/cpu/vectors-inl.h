@@ -43,7 +43,14 @@ HWY_INLINE void store(Vec v, bf16* p) {
   hn::StoreU(hn::DemoteTo(half, hn::BitCast(s, top)), half, reinterpret_cast<std::uint16_t*>(p));
 }
 
-// Two vectors that follow each other, of numbers that are computed (a NaN among them is a quiet one).
+// Rounded to bf16 in the upper half of each word, for numbers that are computed (a NaN among them is a quiet one).
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<Floats>> computed_bf16(Vec v) {
+  const hn::RebindToUnsigned<Floats> u;
+  const auto bits = hn::BitCast(u, v), odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(u, 1));
+  return hn::Add(bits, hn::Add(odd, hn::Set(u, 0x7fff)));
+}
+
+// Two vectors of such numbers, one behind the other.
 HWY_INLINE void store_two(Vec a, Vec b, float* p) {
   store(a, p);
   store(b, p + hn::Lanes(Floats()));
@@ -53,13 +60,9 @@ HWY_INLINE void store_two(Vec a, Vec b, bf16* p) {
   store(a, p);
   store(b, p + 1);
 #else
-  const hn::RebindToUnsigned<Floats> u;
   const hn::Repartition<std::uint16_t, Floats> half;
-  const auto rounded = [&](Vec v) HWY_ATTR {
-    const auto bits = hn::BitCast(u, v), odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(u, 1));
-    return hn::BitCast(half, hn::Add(bits, hn::Add(odd, hn::Set(u, 0x7fff))));
-  };
-  hn::StoreU(hn::ConcatOdd(half, rounded(b), rounded(a)), half, reinterpret_cast<std::uint16_t*>(p));
+  const auto upper = [&](Vec v) HWY_ATTR { return hn::BitCast(half, computed_bf16(v)); };
+  hn::StoreU(hn::ConcatOdd(half, upper(b), upper(a)), half, reinterpret_cast<std::uint16_t*>(p));
 #endif
 }
 
