@@ -72,7 +72,9 @@ class Quantised : public ::testing::TestWithParam<Case> {
     backend_->carve_scratch(carver, limits);
   }
   void TearDown() override {
-    if (backend_) EXPECT_EQ(unplanned_bytes(*backend_), 0u);
+    if (backend_) {
+      EXPECT_EQ(unplanned_bytes(*backend_), 0u);
+    }
   }
 
   // A weight, and what it stands for in f32.
