@@ -70,8 +70,9 @@ TEST(Readme, NamesOnlyOptionsThatExist) {
   for (const Path& page : list_files(Path(SORI_SOURCE_DIR) / "docs"))
     if (page.extension() == ".md") pages.push_back("docs" / page);
   std::size_t found = 0;
-  for (const Path& page : pages)
-    for (const std::string_view line : split_lines(read_file(Path(SORI_SOURCE_DIR) / page))) {
+  for (const Path& page : pages) {
+    const std::string text = read_file(Path(SORI_SOURCE_DIR) / page);
+    for (const std::string_view line : split_lines(text)) {
       const std::size_t at = line.find("sori ");
       const auto verb = at == std::string_view::npos
                             ? help.end()
@@ -86,6 +87,7 @@ TEST(Readme, NamesOnlyOptionsThatExist) {
         ++found;
       }
     }
+  }
   EXPECT_GT(found, 20u);
 }
 
