@@ -161,6 +161,10 @@ void zero_outside(CpuContext& c, std::vector<RowSpan> spans, Mat m) {
   }
 }
 
+std::int64_t widened_by_attention(DType compute, std::int64_t head_width) {
+  return product_type(compute) == compute ? 0 : (kKeyBlock + kTileRows) * std::max(head_width, kTileRows);
+}
+
 void carve_attention(Scratch& shared, Scratch& own, DType compute, int threads, const Limits& limits) {
   if (limits.key_rows == 0) return;
   const std::int64_t width = std::max<std::int64_t>(limits.head_width, 1),

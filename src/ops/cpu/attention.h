@@ -16,5 +16,7 @@ void carve_attention_backward(Scratch& shared, Scratch& own, DType compute, int 
 
 // Rows of m outside every span become zero.
 void zero_outside(CpuContext& c, std::vector<RowSpan> spans, Mat m);
+// As widened_by_linear().
+std::int64_t widened_by_attention(DType compute, std::int64_t head_width);
 
 }  // namespace sori

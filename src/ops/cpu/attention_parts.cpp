@@ -83,7 +83,8 @@ void PackedHeads::pack(CpuContext& c, ConstMat m, const RowSpan& rows, std::size
 void carve_packed_heads(Scratch& shared, Scratch& own, DType type, std::int64_t rows, std::int64_t heads,
                         std::int64_t width, int orders) {
   const std::int64_t wide = (width + 63) / 64 * 64;  // blocked orders round up
-  for (int order = 0; order < orders; ++order) shared.mat(type, pieces(rows, kKeyBlock) * kKeyBlock * heads, wide);
+  for (int order = 0; order < orders; ++order)
+    shared.mat(product_type(type), pieces(rows, kKeyBlock) * kKeyBlock * heads, wide);
   const Scratch::Frame frame(own);
   own.mat(type, kHeadGroup * kKeyBlock, width);
 }

@@ -26,14 +26,19 @@ class CpuBackend final : public Backend {
     carve_attention(shared, own, c_.compute, c_.threads, limits);
     carve_rows(shared, own, c_.compute, limits);
     const auto give = [&](std::size_t bytes) { return static_cast<std::byte*>(carver.take(bytes)); };
+    const std::int64_t wide =
+        std::max(widened_by_linear(c_.compute, limits.width), widened_by_attention(c_.compute, limits.head_width));
     std::byte* const all = give(shared.high());
-    std::vector<std::byte*> pads, pieces;
+    std::vector<TileProducts::Room> rooms;
+    std::vector<std::byte*> pieces;
     for (int t = 0; t < c_.threads; ++t) {
-      pads.push_back(give(TileProducts::kLibraryScratch));
+      TileProducts::Room room{.library = give(TileProducts::kLibraryScratch), .wide_values = wide};
+      room.wide = reinterpret_cast<float*>(give(static_cast<std::size_t>(wide) * sizeof(float)));
+      rooms.push_back(room);
       pieces.push_back(give(own.high()));
     }
     if (carver.counts_only()) return;
-    c_.tiles.set_library_scratch(pads);
+    c_.tiles.set_rooms(std::move(rooms));
     c_.shared = Scratch(all, shared.high());
     for (int t = 0; t < c_.threads; ++t) c_.own[t] = Scratch(pieces[t], own.high());
   }
@@ -232,7 +237,6 @@ class CpuBackend final : public Backend {
 
 std::unique_ptr<Backend> make_cpu_backend(DType compute) {
   require(compute == DType::kF32 || compute == DType::kBF16, "the compute type is f32 or bf16");
-  if (!can_multiply(compute)) throw Error{ErrorKind::kUsage, "this CPU has no bf16 products", "", "use --compute f32"};
   return std::make_unique<CpuBackend>(compute);
 }
 
@@ -265,7 +269,7 @@ class TimedTile {
 
 // The shortest of several short runs by one thread, in turn: what else the machine does disturbs neither type.
 bool bf16_is_faster(std::int64_t rows, std::int64_t width) {
-  if (!can_multiply(DType::kBF16)) return false;
+  if (product_type(DType::kBF16) == DType::kF32) return false;
   TileProducts tiles(1);
   const std::int64_t m = std::clamp<std::int64_t>(rows, 1, kTileRows);
   TimedTile f32(tiles, DType::kF32, m, width), bf16(tiles, DType::kBF16, m, width);

@@ -13,5 +13,7 @@ void weight_gradient(CpuContext& c, ConstMat dy, ConstMat x, float scale, Mat dw
 // Scratch of the three, for widths up to `width`.
 void carve_linear_backward(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width);
 void carve_linear(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width);
+// Numbers of a tile's operands, where these are widened for the product; 0 where they are not.
+std::int64_t widened_by_linear(DType compute, std::int64_t width);
 
 }  // namespace sori

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int64_t kWholeDepth = 8192;     // rows of a weight that the product takes in one pass;
 constexpr std::int64_t kPartDepth = 1024;      // of a weight with more (the vocabulary), so many at a time
-constexpr std::int64_t kDepth = 256;           // rows of one step of a weight gradient
+constexpr std::int64_t kDepth = 256;           // rows of one step of a weight gradient,
+constexpr std::int64_t kWidenedDepth = 64;     // where its operands are widened first: these are its largest
 constexpr std::int64_t kOut = 128, kIn = 512;  // a tile of a large one
 constexpr std::int64_t kSmall = 128 << 10;     // up to so many elements it is a small one,
 constexpr std::int64_t kParts = 8;             // summed over at most so many parts of the rows,
@@ -41,6 +42,8 @@ void add_column_sums(CpuContext& c, ConstMat dy, float scale, float* dbias) {
   kernels::add_to(total, Mat(dbias, 1, dy.cols));
 }
 
+std::int64_t depth_of(DType compute) { return product_type(compute) == compute ? kDepth : kWidenedDepth; }
+
 TileShape gradient_shape(DType type, std::int64_t out, std::int64_t in, std::int64_t rows) {
   return {.m = out, .n = in, .k = rows, .type = type, .a_transposed = true, .b = TileShape::B::kRows, .add = true};
 }
@@ -48,9 +51,10 @@ TileShape gradient_shape(DType type, std::int64_t out, std::int64_t in, std::int
 // Rows of dy and x added to sum [out, in].
 void add_products(CpuContext& c, ConstMat dy, ConstMat x, Mat sum, int thread) {
   Scratch& own = c.own[thread];
-  for (std::int64_t row = 0; row < dy.rows; row += kDepth) {
+  const std::int64_t depth = depth_of(c.compute);
+  for (std::int64_t row = 0; row < dy.rows; row += depth) {
     const Scratch::Frame step(own);
-    const std::int64_t rows = std::min(kDepth, dy.rows - row);
+    const std::int64_t rows = std::min(depth, dy.rows - row);
     const ConstMat a = without_gaps(dy.row_range(row, rows), own), b = without_gaps(x.row_range(row, rows), own);
     c.tiles.product(gradient_shape(c.compute, sum.rows, sum.cols, rows)).run(thread, a.data, b.data, sum.row<float>(0));
   }
@@ -67,7 +71,8 @@ std::int64_t last_piece(std::int64_t n, std::int64_t size) { return n - (pieces(
 
 // Built here, found by the threads.
 void prepare(CpuContext& c, std::int64_t out, std::int64_t in, std::int64_t rows) {
-  for (const std::int64_t depth : {std::min(kDepth, rows), last_piece(rows, kDepth)})
+  const std::int64_t step = depth_of(c.compute);
+  for (const std::int64_t depth : {std::min(step, rows), last_piece(rows, step)})
     c.tiles.product(gradient_shape(c.compute, out, in, depth));
 }
 
@@ -128,6 +133,12 @@ void weight_gradient(CpuContext& c, ConstMat dy, ConstMat x, float scale, Mat dw
   if (dbias) add_column_sums(c, dy, scale, dbias);
 }
 
+std::int64_t widened_by_linear(DType compute, std::int64_t width) {
+  if (product_type(compute) == compute || width == 0) return 0;
+  const std::int64_t wide = std::max(width, kPartDepth), narrow = std::min(width, kSmall / width);
+  return std::max({kTileRows * wide, kBlockValues, kWidenedDepth * std::max(kOut + kIn, width + narrow)});
+}
+
 void carve_linear_backward(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width) {
   const Scratch::Frame frame(shared), own_frame(own);
   {
@@ -140,7 +151,7 @@ void carve_linear_backward(Scratch& shared, Scratch& own, DType compute, std::in
   }
   carve_panels(shared, own, compute, std::max(width, kPartDepth));
   own.mat(DType::kF32, kOut, kIn);
-  own.mat(compute, kDepth, std::max(kOut + kIn, width));
+  own.mat(compute, depth_of(compute), std::max(kOut + kIn, width));
   own.mat(compute, kTileRows, std::max(width, kPartDepth));
 }
 

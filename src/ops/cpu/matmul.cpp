@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/threads.h"
+#include "ops/cpu/kernels.h"
 
 namespace sori {
 namespace {
@@ -24,9 +25,15 @@ class OneThread {
   int before_;
 };
 
+bool has_bf16_products() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());  // a CPU's set of features, a bit each
+  constexpr auto kBF16 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (isa & kBF16) == kBF16;
+}
+
 dnnl::memory::data_type to_dnnl(DType type) {
   require(type == DType::kF32 || type == DType::kBF16, "products are f32 or bf16");
-  return type == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  return product_type(type) == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
 }
 
 Desc strided(std::int64_t rows, std::int64_t cols, DType type, std::int64_t ld, bool transposed) {
@@ -48,14 +55,54 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const TileShap
   return {{a, b, c}, attributes, engine};
 }
 
+// Operands in the type that the product runs in: where they lie, or widened into a thread's room.
+class Widener {
+ public:
+  // values: of all operands together.
+  Widener(DType type, std::int64_t values, const std::vector<TileProducts::Room>& rooms, std::size_t threads)
+      : type_(type) {
+    if (product_type(type) == type) return;
+    for (std::size_t t = 0; t < threads; ++t) {
+      const bool fits = t < rooms.size() && values <= rooms[t].wide_values;
+      if (!fits) {
+        heap_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(values)));
+        heap_bytes_ += static_cast<std::size_t>(values) * sizeof(float);
+      }
+      rooms_.push_back(fits ? rooms[t].wide : heap_.back().get());
+    }
+  }
+  // rows x cols numbers, ld apart, that lie from `from` on: without gaps at `place` of the room.
+  const void* widen(int thread, const void* from, std::int64_t rows, std::int64_t cols, std::int64_t ld,
+                    std::int64_t place = 0) const {
+    if (rooms_.empty()) return from;
+    float* const to = rooms_[static_cast<std::size_t>(thread)] + place;
+    kernels::convert(ConstMat(from, type_, rows, cols, ld), 1, Mat(to, rows, cols));
+    return to;
+  }
+  bool widens() const { return !rooms_.empty(); }
+  std::size_t heap_bytes() const { return heap_bytes_; }
+
+ private:
+  DType type_;
+  std::vector<float*> rooms_;  // one a thread; none where nothing is widened
+  std::vector<std::unique_ptr<float[]>> heap_;
+  std::size_t heap_bytes_ = 0;
+};
+
 class DnnlProduct : public TileProduct {
  public:
-  DnnlProduct(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const dnnl::matmul::primitive_desc& d,
-              const std::vector<std::byte*>& scratch)
-      : primitive_(d), name_(d.impl_info_str()), streams_(streams) {
+  DnnlProduct(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const TileShape& shape,
+              const dnnl::matmul::primitive_desc& d, const std::vector<TileProducts::Room>& rooms)
+      : primitive_(d),
+        name_(d.impl_info_str()),
+        streams_(streams),
+        a_values_(shape.m * shape.k),
+        b_values_(shape.b == TileShape::B::kPacked ? 0 : shape.k * shape.n),
+        widener_(shape.type, a_values_ + b_values_, rooms, streams.size()),
+        heap_bytes_(widener_.heap_bytes()) {
     const std::size_t need = d.scratchpad_desc().get_size();
     for (std::size_t t = 0; t < streams.size(); ++t) {
-      void* pad = t < scratch.size() ? scratch[t] : nullptr;
+      void* pad = t < rooms.size() ? rooms[t].library : nullptr;
       if (need > 0 && (need > TileProducts::kLibraryScratch || !pad)) {
         heap_.push_back(std::make_unique<std::byte[]>(need));
         pad = heap_.back().get();
@@ -69,6 +116,8 @@ class DnnlProduct : public TileProduct {
   }
   void run(int thread, const void* a, const void* b, float* c) override {
     Arguments& arguments = arguments_[static_cast<std::size_t>(thread)];
+    a = widener_.widen(thread, a, 1, a_values_, a_values_);
+    if (b_values_ > 0) b = widener_.widen(thread, b, 1, b_values_, b_values_, a_values_);
     arguments.at(DNNL_ARG_SRC).set_data_handle(const_cast<void*>(a));
     arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<void*>(b));
     arguments.at(DNNL_ARG_DST).set_data_handle(c);
@@ -81,27 +130,49 @@ class DnnlProduct : public TileProduct {
   dnnl::matmul primitive_;
   std::string name_;
   std::vector<dnnl::stream>& streams_;
+  std::int64_t a_values_, b_values_;  // of the operands that are not packed
+  Widener widener_;
   std::vector<Arguments> arguments_;
   std::vector<std::unique_ptr<std::byte[]>> heap_;
-  std::size_t heap_bytes_ = 0;
+  std::size_t heap_bytes_;
+};
+
+// How b lies in memory: its rows, what is in one of them, and their distance.
+struct Stored {
+  std::int64_t rows, cols, ld;
+  bool transposed;
 };
 
 class DnnlPacker : public TilePacker {
  public:
-  DnnlPacker(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const Desc& from, const Desc& to)
-      : primitive_(dnnl::reorder::primitive_desc(engine, from, engine, to)), streams_(streams) {
+  DnnlPacker(const dnnl::engine& engine, std::vector<dnnl::stream>& streams, const Stored& stored, DType type,
+             const Desc& to, const std::vector<TileProducts::Room>& rooms)
+      : stored_(stored),
+        widener_(type, stored.rows * stored.cols, rooms, streams.size()),
+        primitive_(dnnl::reorder::primitive_desc(engine, from(type), engine, to)),
+        streams_(streams) {
     for (std::size_t t = 0; t < streams.size(); ++t)
-      arguments_.push_back(
-          {{DNNL_ARG_FROM, dnnl::memory(from, engine, nullptr)}, {DNNL_ARG_TO, dnnl::memory(to, engine, nullptr)}});
+      arguments_.push_back({{DNNL_ARG_FROM, dnnl::memory(from(type), engine, nullptr)},
+                            {DNNL_ARG_TO, dnnl::memory(to, engine, nullptr)}});
   }
   void run(int thread, const void* b, void* packed) override {
     Arguments& arguments = arguments_[static_cast<std::size_t>(thread)];
+    b = widener_.widen(thread, b, stored_.rows, stored_.cols, stored_.ld);
     arguments.at(DNNL_ARG_FROM).set_data_handle(const_cast<void*>(b));
     arguments.at(DNNL_ARG_TO).set_data_handle(packed);
     primitive_.execute(streams_[static_cast<std::size_t>(thread)], arguments);
   }
+  std::size_t heap_bytes() const { return widener_.heap_bytes(); }
 
  private:
+  Desc from(DType type) const {
+    const std::int64_t ld = widener_.widens() ? stored_.cols : stored_.ld;
+    return stored_.transposed ? strided(stored_.cols, stored_.rows, type, ld, true)
+                              : strided(stored_.rows, stored_.cols, type, ld, false);
+  }
+
+  Stored stored_;
+  Widener widener_;
   dnnl::reorder primitive_;
   std::vector<dnnl::stream>& streams_;
   std::vector<Arguments> arguments_;
@@ -124,7 +195,7 @@ struct TileProducts::Impl {
 
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::vector<dnnl::stream> streams;  // one a thread
-  std::vector<std::byte*> scratch;
+  std::vector<Room> rooms;
   std::map<PackedKey, Desc> layouts;
   std::map<TileShape, DnnlProduct> products;
   std::map<PackerKey, DnnlPacker> packers;
@@ -135,9 +206,10 @@ TileProducts::TileProducts(int threads) : impl_(std::make_unique<Impl>()) {
 }
 TileProducts::~TileProducts() = default;
 
-void TileProducts::set_library_scratch(std::vector<std::byte*> scratch) {
-  impl_->scratch = std::move(scratch);
+void TileProducts::set_rooms(std::vector<Room> rooms) {
+  impl_->rooms = std::move(rooms);
   impl_->products.clear();
+  impl_->packers.clear();
 }
 
 TileProduct& TileProducts::product(const TileShape& shape) {
@@ -149,7 +221,7 @@ TileProduct& TileProducts::product(const TileShape& shape) {
                      ? impl_->packed(shape.k, shape.n, shape.type)
                      : strided(shape.k, shape.n, shape.type, columns ? shape.k : shape.n, columns);
   const auto d = describe(impl_->engine, shape, b);
-  return impl_->products.try_emplace(shape, impl_->engine, impl_->streams, d, impl_->scratch).first->second;
+  return impl_->products.try_emplace(shape, impl_->engine, impl_->streams, shape, d, impl_->rooms).first->second;
 }
 
 TilePacker& TileProducts::packer(std::int64_t k, std::int64_t n, DType type, TileShape::B stored, std::int64_t ldb) {
@@ -157,8 +229,10 @@ TilePacker& TileProducts::packer(std::int64_t k, std::int64_t n, DType type, Til
   const auto found = impl_->packers.find(key);
   if (found != impl_->packers.end()) return found->second;
   const OneThread one;
-  const Desc from = strided(k, n, type, ldb, stored == TileShape::B::kColumns), &to = impl_->packed(k, n, type);
-  return impl_->packers.try_emplace(key, impl_->engine, impl_->streams, from, to).first->second;
+  const bool columns = stored == TileShape::B::kColumns;
+  const Stored from{columns ? n : k, columns ? k : n, ldb, columns};
+  const Desc& to = impl_->packed(k, n, type);
+  return impl_->packers.try_emplace(key, impl_->engine, impl_->streams, from, type, to, impl_->rooms).first->second;
 }
 
 std::size_t TileProducts::packed_bytes(std::int64_t k, std::int64_t n, DType type) {
@@ -169,16 +243,13 @@ std::size_t TileProducts::packed_bytes(std::int64_t k, std::int64_t n, DType typ
 std::size_t TileProducts::unplanned_bytes() const {
   std::size_t bytes = 0;
   for (const auto& [shape, product] : impl_->products) bytes += product.heap_bytes();
+  for (const auto& [key, packer] : impl_->packers) bytes += packer.heap_bytes();
   return bytes;
 }
 
-bool can_multiply(DType type) {
-  try {
-    TileProducts(1).product({.m = 64, .n = 64, .k = 64, .type = type});
-    return true;
-  } catch (const dnnl::error&) {
-    return false;
-  }
+DType product_type(DType type) {
+  static const bool native = has_bf16_products();
+  return type == DType::kBF16 && !native ? DType::kF32 : type;
 }
 
 }  // namespace sori

@@ -45,7 +45,13 @@ class TilePacker {
 
 class TileProducts {
  public:
-  // Bytes of oneDNN's own scratch memory a thread is given; a primitive that needs more takes it from the heap.
+  // What a thread is given: bytes of oneDNN's own scratch memory, and room for operands that are widened to f32. A
+  // product that needs more takes it from the heap.
+  struct Room {
+    std::byte* library = nullptr;  // kLibraryScratch bytes
+    float* wide = nullptr;
+    std::int64_t wide_values = 0;
+  };
   static constexpr std::size_t kLibraryScratch = std::size_t{256} << 10;
 
   explicit TileProducts(int threads);
@@ -53,8 +59,8 @@ class TileProducts {
   TileProducts(const TileProducts&) = delete;
   TileProducts& operator=(const TileProducts&) = delete;
 
-  // scratch[t]: kLibraryScratch bytes for thread t. Forgets what was built before.
-  void set_library_scratch(std::vector<std::byte*> scratch);
+  // rooms[t]: of thread t. Forgets what was built before.
+  void set_rooms(std::vector<Room> rooms);
 
   // Built at the first request and kept; threads may ask again for what was built before they started.
   TileProduct& product(const TileShape& shape);
@@ -68,7 +74,9 @@ class TileProducts {
   std::unique_ptr<Impl> impl_;
 };
 
-// False where oneDNN cannot multiply this type on this CPU.
-bool can_multiply(DType type);
+// The type that products of `type` run in on this CPU, and that packed operands have: bf16 operands are widened to f32,
+// exactly and a tile at a time, where the CPU has no bf16 products (oneDNN 2.6 has none for AVX2, and emulates them at
+// a fifth of f32's rate on AVX-512 without bf16).
+DType product_type(DType type);
 
 }  // namespace sori

@@ -83,7 +83,7 @@ void PanelTiles::run(int thread, std::int64_t row_tile, std::int64_t block, Mat 
 }
 
 void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width) {
-  const std::int64_t block = std::max<std::int64_t>(width * 64, kBlockValues), bytes = size_of(compute);
+  const std::int64_t block = std::max<std::int64_t>(width * 64, kBlockValues), bytes = size_of(product_type(compute));
   // A panel of the weight and one of LoRA's second half, whose depth is far smaller but rounded up to 64.
   shared.take(static_cast<std::size_t>(2 * std::max(kPanelValues, block) * bytes));
   const Scratch::Frame frame(own);
