@@ -103,6 +103,8 @@ class Recognizer::Run {
     Decoded decoded;
   };
 
+  Pass decoding() const { return {.backend = r_.backend_, .drop = limits_.drop_decoder ? r_.drop_ : nullptr}; }
+
   Mat mel_of(std::size_t place) const {
     const std::int64_t rows = r_.window_.frames.total;
     return r_.memory_.mel.row_range(static_cast<std::int64_t>(place) * rows, rows);
@@ -135,9 +137,9 @@ class Recognizer::Run {
   void start() {
     const Stopwatch watch(r_.work_.encoder_seconds);
     RecognizerMemory& m = r_.memory_;
-    const Pass pass{.backend = r_.backend_, .drop = r_.drop_};
-    encoder_forward(pass, r_.model_.encoder, r_.window_, mel_of(started_ - first_), m.encoder, {});
-    fill_cross_cache(pass, r_.model_.decoder, m.encoder.norm.y.top(r_.window_.audio.total), free_.back(), m.cache,
+    encoder_forward({.backend = r_.backend_, .drop = r_.drop_}, r_.model_.encoder, r_.window_,
+                    mel_of(started_ - first_), m.encoder, {});
+    fill_cross_cache(decoding(), r_.model_.decoder, m.encoder.norm.y.top(r_.window_.audio.total), free_.back(), m.cache,
                      m.step);
     Utterance u;
     u.window = started_++;
@@ -154,7 +156,7 @@ class Recognizer::Run {
     const Stopwatch watch(r_.work_.decoder_seconds);
     items_.clear();
     for (const Utterance& u : alive_) items_.push_back({u.slot, limits_.cache().states, u.before, u.next});
-    const Mat logits = decoder_step({r_.backend_}, r_.model_.decoder, items_, r_.memory_.cache, r_.memory_.step);
+    const Mat logits = decoder_step(decoding(), r_.model_.decoder, items_, r_.memory_.cache, r_.memory_.step);
     ++r_.work_.steps;
     r_.work_.rows += std::ssize(r_.memory_.step.tokens);
     choices_.resize(alive_.size());

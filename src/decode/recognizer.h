@@ -23,8 +23,10 @@ struct RecognizerLimits {
   std::int64_t batch = 8;               // windows decoded side by side
   std::int64_t frames = kWindowFrames;  // of every window: 2 S; shorter audio goes on as silence, as in the reference
   std::int64_t prompt = 4, new_tokens = kMaxNewTokens;
+  // Where memory is short: the audio's keys and values in 8 bits, and, where layers leave memory, the decoder's too.
+  bool int8_cross = false, drop_decoder = false;
 
-  CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2}; }
+  CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2, int8_cross}; }
 };
 
 // Full windows; new_tokens is what was asked for, or less where the model has fewer positions.
@@ -66,8 +68,8 @@ class Recognizer {
   Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokenizer, std::vector<int> prompt, DecodeRules rules,
              RecognizerMemory memory);
 
-  // From now on the encoder's layers leave memory after use, where it is short; the decoder's are wanted for each
-  // token.
+  // From now on the encoder's layers leave memory after use, where it is short. The decoder's are wanted for each token
+  // and stay, unless limits.drop_decoder says that there is no room for them.
   void drop_layers(const LayerPages& pages) { drop_ = &pages; }
 
   // Windows are pulled as slots become free; each has at least a sample and at most window_seconds().

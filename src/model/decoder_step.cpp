@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "model/layer_pages.h"
 #include "model/lora.h"
 
 namespace sori {
@@ -50,6 +51,37 @@ void self_attention(const Pass& p, const DecoderLayer& l, ConstMat x, KvCache::L
   linear_forward(p, a.out_proj, attended, m.names, {.add = x}, m.adapter, {}, y);
 }
 
+// A matrix [S, C] as rows of one head each, [S H, D].
+template <class M>
+M by_head(M m, std::int64_t heads) {
+  return {m.data, m.type, m.rows * heads, m.cols / heads};
+}
+
+void encode(const Pass& p, ConstMat from, std::int64_t first, std::int64_t heads, const KvCache::Coded& to) {
+  const ConstMat rows = by_head(from, heads);
+  p.backend.quantise_rows(rows, to.codes.data() + first * heads * rows.cols, to.absmax.data() + first * heads);
+}
+
+void decode(const Pass& p, const KvCache::Coded& from, std::int64_t first, std::int64_t heads, Mat to) {
+  const Mat rows = by_head(to, heads);
+  const Int8 all{from.codes.data(), from.absmax.data(), std::ssize(from.absmax), rows.cols};
+  p.backend.decode_rows(all, first * heads, rows);
+}
+
+// A slot's keys and values are decoded when its queries come: one slot's at a time.
+void attend_coded(const Pass& p, const Attention& a, const KvCache::Layer& cache, const StepMemory& m, ConstMat q,
+                  Mat attended) {
+  set_zero(attended);
+  for (const AttentionSpan& s : m.cross) {
+    const Mat k = m.cross_k.top(s.key.count), v = m.cross_v.top(s.key.count);
+    decode(p, cache.coded_k, s.key.first, a.heads, k);
+    decode(p, cache.coded_v, s.key.first, a.heads, v);
+    const AttentionSpan alone{{0, s.query.count}, {0, s.key.count}};
+    p.backend.attention(q.row_range(s.query.first, s.query.count), k, v, {&alone, 1}, a.heads, /*causal=*/false,
+                        attended.row_range(s.query.first, s.query.count), m.lse.top(s.query.count));
+  }
+}
+
 void cross_attention(const Pass& p, const DecoderLayer& l, ConstMat x, const KvCache::Layer& cache, StepMemory& m,
                      Mat y) {
   const std::int64_t n = x.rows;
@@ -57,7 +89,10 @@ void cross_attention(const Pass& p, const DecoderLayer& l, ConstMat x, const KvC
   const Attention& a = l.encoder_attn;
   norm_forward(p, l.encoder_attn_layer_norm, x, m.norm);
   linear_forward(p, a.q_proj, normed, m.names, {}, m.adapter, {}, q);
-  p.backend.attention(q, cache.cross_k, cache.cross_v, m.cross, a.heads, /*causal=*/false, attended, m.lse.top(n));
+  if (cache.cross_k.empty())
+    attend_coded(p, a, cache, m, q, attended);
+  else
+    p.backend.attention(q, cache.cross_k, cache.cross_v, m.cross, a.heads, /*causal=*/false, attended, m.lse.top(n));
   linear_forward(p, a.out_proj, attended, m.names, {.add = x}, m.adapter, {}, y);
 }
 
@@ -84,7 +119,15 @@ KvCache carve_cache(Carver& c, const Whisper& model, DType compute, const CacheL
   for (std::size_t i = 0; i < model.decoder.layers.size(); ++i) {
     KvCache::Layer l;
     for (Mat* m : {&l.self_k, &l.self_v}) *m = c.mat(compute, limits.slots * limits.tokens, width);
-    for (Mat* m : {&l.cross_k, &l.cross_v}) *m = c.mat(compute, limits.slots * round_rows(limits.states), width);
+    const std::int64_t states = limits.slots * round_rows(limits.states);
+    if (limits.int8_cross) {
+      for (KvCache::Coded* m : {&l.coded_k, &l.coded_v}) {
+        m->codes = c.array<std::int8_t>(static_cast<std::size_t>(states * width));
+        m->absmax = c.array<float>(static_cast<std::size_t>(states * model.config.decoder_heads));
+      }
+    } else {
+      for (Mat* m : {&l.cross_k, &l.cross_v}) *m = c.mat(compute, states, width);
+    }
     cache.layers.push_back(l);
   }
   return cache;
@@ -101,6 +144,8 @@ StepMemory carve_step(Carver& c, Whisper& model, DType compute, const StepLimits
   for (Mat* x : {&m.after_self, &m.after_cross}) *x = c.mat(DType::kF32, rows, width);
   const std::int64_t rank = adapter_limits(model).rank;
   if (rank > 0) m.adapter.h = c.mat(compute, std::max(rows, round_rows(cache.states)), rank);
+  if (cache.int8_cross)
+    for (Mat* x : {&m.cross_k, &m.cross_v}) *x = c.mat(compute, round_rows(cache.states), width);
   m.mlp = {m.norm, {}, c.mat(compute, rows, config.decoder_ffn), m.adapter, m.adapter};
   m.result = c.mat(compute, items, width);
   m.logits = c.mat(DType::kF32, items, config.vocab_size);
@@ -117,8 +162,14 @@ void fill_cross_cache(const Pass& p, const Decoder& d, ConstMat states, std::int
     const Attention& a = d.layers[i].encoder_attn;
     KvCache::Layer& l = cache.layers[i];
     const std::int64_t first = cache.state_row(slot);
-    linear_forward(p, a.k_proj, states, m.names, {}, m.adapter, {}, l.cross_k.row_range(first, states.rows));
-    linear_forward(p, a.v_proj, states, m.names, {}, m.adapter, {}, l.cross_v.row_range(first, states.rows));
+    const auto fill = [&](const Linear& projection, Mat whole, Mat alone, const KvCache::Coded& coded) {
+      const Mat to = cache.limits.int8_cross ? alone.top(states.rows) : whole.row_range(first, states.rows);
+      linear_forward(p, projection, states, m.names, {}, m.adapter, {}, to);
+      if (cache.limits.int8_cross) encode(p, to, first, a.heads, coded);
+    };
+    fill(a.k_proj, l.cross_k, m.cross_k, l.coded_k);
+    fill(a.v_proj, l.cross_v, m.cross_v, l.coded_v);
+    if (p.drop) p.drop->drop_decoder(i);
   }
 }
 
@@ -133,6 +184,7 @@ Mat decoder_step(const Pass& p, const Decoder& d, std::span<const StepItem> item
     self_attention(p, l, m.x[i % 2].top(n), cache.layers[i], m, after_self);
     cross_attention(p, l, after_self, cache.layers[i], m, after_cross);
     mlp_forward(p, l.fc1, l.fc2, l.final_layer_norm, after_cross, m.names, m.mlp, {}, m.x[(i + 1) % 2].top(n));
+    if (p.drop) p.drop->drop_decoder(i);
   }
   norm_forward(p, d.layer_norm, m.x[d.layers.size() % 2].top(n), m.norm);
   const Mat result = last_states(m), logits = m.logits.top(result.rows);

@@ -12,12 +12,19 @@ struct CacheLimits {
   std::int64_t slots = 1;
   std::int64_t tokens = 448;   // of a slot: prompt and text
   std::int64_t states = 1500;  // of a slot: audio states S
+  bool int8_cross = false;     // keys and values of the audio in 8 bits: half the memory
 };
 
 struct KvCache {
+  // In 8 bits, with a scale for each state and head: rows of D codes.
+  struct Coded {
+    std::span<std::int8_t> codes;  // [slots * states rounded to 64 * H, D]
+    std::span<float> absmax;       // [slots * states rounded to 64 * H]
+  };
   struct Layer {
-    Mat self_k, self_v;    // [slots * tokens, C] compute
-    Mat cross_k, cross_v;  // [slots * states rounded to 64, C] compute
+    Mat self_k, self_v;      // [slots * tokens, C] compute
+    Mat cross_k, cross_v;    // [slots * states rounded to 64, C] compute
+    Coded coded_k, coded_v;  // instead of these two, if limits.int8_cross
   };
   std::vector<Layer> layers;
   CacheLimits limits;
@@ -47,9 +54,10 @@ struct StepMemory {
   Mat lse;                      // [N, H] f32
   Mat after_self, after_cross;  // [N, C] f32: the residual stream
   MlpSaved mlp;
-  LinearSaved adapter;  // [max(N, S), R]
-  Mat result;           // [items, C] compute: what predicts an item's next token
-  Mat logits;           // [items, V] f32
+  LinearSaved adapter;   // [max(N, S), R]
+  Mat cross_k, cross_v;  // [S rounded, C] compute: one slot's, if the cache has them in 8 bits
+  Mat result;            // [items, C] compute: what predicts an item's next token
+  Mat logits;            // [items, V] f32
 };
 
 struct StepLimits {

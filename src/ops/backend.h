@@ -131,6 +131,11 @@ class Backend {
   // y[r] = tokens[ids[r]] + positions[places[r]]; -1: a dead row, y[r] = 0.
   virtual void embed(const BaseWeight& tokens, std::span<const int> ids, const BaseWeight& positions,
                      std::span<const int> places, Mat y) = 0;
+  // Rows of x (f32 or compute) in 8 bits, each with a scale of its own: codes [N, C] and absmax [N] as
+  // quantise_int8() gives them.
+  virtual void quantise_rows(ConstMat x, std::int8_t* codes, float* absmax) = 0;
+  // y (f32 or compute) = rows [first, first + y.rows) of w.
+  virtual void decode_rows(const BaseWeight& w, std::int64_t first, Mat y) = 0;
   // dtable[index[r]] f32 += dy[r] f32, in the order of rows; index -1 adds nothing.
   virtual void add_rows_backward(ConstMat dy, std::span<const int> index, Mat dtable) = 0;
 

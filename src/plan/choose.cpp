@@ -12,7 +12,8 @@ constexpr double kDecoded = 4e9;  // quantised weights decoded a second, both co
 // How often a step reads each weight of the base.
 double passes(Keep keep) { return keep == Keep::kInputs ? 3 : 2; }
 
-RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop, std::int64_t judged) {
+RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop,
+                  const std::optional<RecognizerLimits>& judge) {
   RunChoice c;
   c.batch = batch;
   c.accumulation = r.batch * r.accumulation / batch;
@@ -20,8 +21,7 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
   c.limits.batch = {batch, r.frames, r.tokens};
   c.limits.keep = keep;
   c.limits.drop_layers = drop;
-  c.limits.judge = r.judge;
-  if (c.limits.judge) c.limits.judge->batch = judged;
+  c.limits.judge = judge;
   c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
   c.seconds = static_cast<double>(r.batch * r.accumulation) *
                   step_work(model, (r.frames + 1) / 2, r.tokens, keep).total() / kFlops +
@@ -33,13 +33,29 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
   return c;
 }
 
-// Evaluation decodes as many windows side by side as fit, or as need no more memory than learning does.
-RunChoice widest_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop) {
-  std::int64_t judged = r.judge ? r.judge->batch : 1;
-  for (;; judged /= 2) {
-    RunChoice c = examine(model, r, batch, keep, drop, judged);
-    if (c.fits || judged == 1) return c;
+// The ways to evaluate, the fastest first: fewer windows side by side, then the audio's keys in 8 bits, then a decoder
+// that passes through memory with every token.
+std::vector<std::optional<RecognizerLimits>> ways_to_judge(const RunRequest& r, bool drop) {
+  if (!r.judge) return {std::nullopt};
+  std::vector<std::optional<RecognizerLimits>> ways;
+  RecognizerLimits way = *r.judge;
+  for (; way.batch >= 1; way.batch /= 2) ways.push_back(way);
+  way.batch = 1;
+  way.int8_cross = true;
+  ways.push_back(way);
+  way.drop_decoder = true;
+  if (drop) ways.push_back(way);
+  return ways;
+}
+
+// Evaluation runs in the fastest way that fits; where none does, in the smallest.
+RunChoice best_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Keep keep, bool drop) {
+  RunChoice c;
+  for (const auto& way : ways_to_judge(r, drop)) {
+    c = examine(model, r, batch, keep, drop, way);
+    if (c.fits) break;
   }
+  return c;
 }
 
 }  // namespace
@@ -60,6 +76,7 @@ std::string RunChoice::name() const {
   std::string text = fmt::format("micro-batch {} x {}, {}", batch, accumulation, name_of(keep));
   if (limits.drop_layers) text += ", base passing through";
   if (limits.judge) text += fmt::format(", {} decoded side by side", limits.judge->batch);
+  if (limits.judge && limits.judge->int8_cross) text += ", its keys in 8 bits";
   return text;
 }
 
@@ -77,7 +94,7 @@ RunChoices choose_run(Whisper& model, const RunRequest& r) {
     for (const Keep keep : {Keep::kEverything, Keep::kInputs})
       for (const bool drop : {false, true})
         if ((!r.keep || *r.keep == keep) && (!drop || base_bytes(model).layer > 0))
-          choices.all.push_back(widest_judge(model, r, batch, keep, drop));
+          choices.all.push_back(best_judge(model, r, batch, keep, drop));
   }
   std::stable_sort(choices.all.begin(), choices.all.end(),
                    [](const RunChoice& a, const RunChoice& b) { return a.seconds < b.seconds; });
@@ -92,6 +109,7 @@ Error nothing_fits(Whisper& model, const RunRequest& r, const RunChoices& choice
   bool full = true;
   for_each_linear(model, [&](const std::string&, Linear& l) { full = full && l.weight.trainable; });
   if (full) remedy += ", or use --method lora";
+  if (r.compute == DType::kF32) remedy += ", or keep activations in half the memory with --compute bf16";
   return Error{ErrorKind::kMemory,
                fmt::format("{} needs {}, and the limit is {}", least.name(),
                            format_bytes(least.memory.resident_bytes()), format_bytes(r.ram)),

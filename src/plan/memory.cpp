@@ -66,11 +66,13 @@ MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, s
   count_weights(run, model);
   carve_run(run, model, *learn, *judge, limits);
   plan.arena = run.bytes();
-  // A layer's pages leave when the next one has begun, so two are there at a time. Decoding wants the decoder whole.
+  // A layer's pages leave when the next one has begun, so two are there at a time. Decoding wants the decoder whole,
+  // where there is room for it.
   const BaseBytes bytes = base_bytes(model);
   const std::uint64_t passing = bytes.others + 2 * bytes.layer;
+  const bool decoder_stays = limits.judge && !limits.judge->drop_decoder;
   const std::uint64_t learning = limits.drop_layers ? passing : bytes.all(),
-                      judging = limits.drop_layers ? passing + bytes.decoder : bytes.all();
+                      judging = limits.drop_layers ? passing + (decoder_stays ? bytes.decoder : 0) : bytes.all();
   plan.base = limits.judge ? std::max(learning, judging) : learning;
   plan.program = program_bytes(model, limits, utterances);
   plan.code = kCode;

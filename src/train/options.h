@@ -51,7 +51,7 @@ struct TrainOptions {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
     t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
              base_choices());
-    t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
+    t.choice("compute", compute, "type of what enters products; bf16 needs half the memory; auto times both", {"auto", "f32", "bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 
     t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)

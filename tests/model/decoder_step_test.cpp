@@ -22,8 +22,8 @@ std::vector<Spoken> spoken() {
 // Encodes utterances and reads all of their text at once; decodes them step by step.
 class Decoding {
  public:
-  Decoding(Backend& backend, Whisper& model, const std::vector<Spoken>& all, double bound)
-      : backend_(backend), model_(model), all_(all), bound_(bound) {
+  Decoding(Backend& backend, Whisper& model, const std::vector<Spoken>& all, double bound, bool int8_cross = false)
+      : backend_(backend), model_(model), all_(all), bound_(bound), int8_cross_(int8_cross) {
     std::vector<BatchItem> items;
     for (const Spoken& u : all_) items.push_back({0, u.frames, u.tokens, {}});
     batch.assign(items);
@@ -75,7 +75,7 @@ class Decoding {
   void carve(Carver& c) {
     const DType compute = backend_.compute();
     learning = carve_learning(c, model_, backend_, {3, 48, 8}, Keep::kNothing);
-    cache = carve_cache(c, model_, compute, {4, 8, 24});
+    cache = carve_cache(c, model_, compute, {4, 8, 24, int8_cross_});
     step = carve_step(c, model_, compute, {3, 9}, cache.limits);
     truth_ = c.mat(DType::kF32, batch.text.total, model_.config.vocab_size);
     alone_ = c.mat(compute, kRowBlock, model_.config.d_model);
@@ -85,6 +85,7 @@ class Decoding {
   Whisper& model_;
   std::vector<Spoken> all_;
   double bound_;
+  bool int8_cross_;
   std::unique_ptr<Arena> arena_;
   Mat truth_, alone_;
 };
@@ -148,6 +149,48 @@ TEST_P(DecoderStep, AUsedSlotRemembersNothing) {
     const Mat logits =
         decoder_step({*backend}, tiny.model.decoder, std::array{d.item(u, 1, 0, tokens)}, d.cache, d.step);
     d.expect_row(logits, 0, u, static_cast<std::int64_t>(tokens) - 1);
+  }
+}
+
+// What a cache in 8 bits holds, as numbers.
+void copy_decoded(Backend& be, const KvCache::Coded& from, std::int64_t heads, Mat to) {
+  const Mat rows(to.data, to.type, to.rows * heads, to.cols / heads);
+  be.decode_rows(Int8{from.codes.data(), from.absmax.data(), rows.rows, rows.cols}, 0, rows);
+}
+
+TEST_P(DecoderStep, ACacheInEightBitsIsACacheOfItsDecodedNumbers) {
+  const std::vector<Spoken> all = spoken();
+  const std::int64_t heads = tiny.model.config.decoder_heads, slots[] = {2, 0, 3};
+  Decoding plain(*backend, tiny.model, all, 0), coded(*backend, tiny.model, all, 0, /*int8_cross=*/true);
+  for (std::size_t u = 0; u < 3; ++u) {
+    plain.listen(u, slots[u]);
+    coded.listen(u, slots[u]);
+  }
+  double most = 0;
+  for (std::size_t i = 0; i < plain.cache.layers.size(); ++i) {
+    KvCache::Layer &from = coded.cache.layers[i], &to = plain.cache.layers[i];
+    for (std::size_t u = 0; u < 3; ++u)  // half a step of 1 / 127 away from the numbers themselves, and roundings
+      for (std::int64_t r = 0; r < plain.states_of(u) * heads; ++r) {
+        const std::int64_t row = coded.cache.state_row(slots[u]) * heads + r, width = to.cross_k.cols / heads;
+        const Mat numbers(to.cross_k.data, to.cross_k.type, to.cross_k.rows * heads, width);
+        const double step = from.coded_k.absmax[static_cast<std::size_t>(row)] / 127.0;
+        for (std::int64_t c = 0; c < width; ++c) {
+          const double off = from.coded_k.codes[static_cast<std::size_t>(row * width + c)] * step - numbers.at(row, c);
+          most = std::max(most, std::abs(off) / step);
+        }
+      }
+    copy_decoded(*backend, from.coded_k, heads, to.cross_k);
+    copy_decoded(*backend, from.coded_v, heads, to.cross_v);
+  }
+  EXPECT_GT(most, 0.25);  // the codes are not the numbers
+  EXPECT_LE(most, 0.5 + 127 * 4 * kRoundoffF32);
+  const std::vector<StepItem> many{plain.item(0, slots[0], 0, 7), plain.item(2, slots[2], 0, 6)},
+      few{plain.item(0, slots[0], 7, 1), plain.item(1, slots[1], 0, 2), plain.item(2, slots[2], 6, 1)};
+  for (const auto& items : {many, few}) {
+    const Mat wanted = decoder_step({*backend}, tiny.model.decoder, items, plain.cache, plain.step),
+              got = decoder_step({*backend}, tiny.model.decoder, items, coded.cache, coded.step);
+    for (std::int64_t r = 0; r < std::ssize(items); ++r)
+      for (std::int64_t v = 0; v < wanted.cols; ++v) ASSERT_EQ(got.at(r, v), wanted.at(r, v)) << r << ' ' << v;
   }
 }
 

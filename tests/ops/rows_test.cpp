@@ -24,6 +24,28 @@ const std::vector<Windows>& windows() {
 
 class Rows : public OnEveryBackend {};
 
+TEST_P(Rows, QuantisesAndDecodesEachRowByItself) {
+  for (const Layout& layout : layouts())
+    for (const DType type : {DType::kF32, compute()}) {
+      OwnedMat x = Drawn(9).mat(type, 77, 35, layout);
+      for (std::int64_t c = 0; c < x.mat().cols; ++c) store(x, 5, c, 0);  // a row of zeros
+      std::vector<std::int8_t> codes(77 * 35), wanted(35);
+      std::vector<float> absmax(77), row(35);
+      Backend& be = make({.rows = 77, .width = 35});
+      be.quantise_rows(x, codes.data(), absmax.data());
+      for (std::int64_t r = 0; r < 77; ++r) {
+        for (std::int64_t c = 0; c < 35; ++c) row[static_cast<std::size_t>(c)] = x.mat().at(r, c);
+        ASSERT_EQ(absmax[static_cast<std::size_t>(r)], quantise_int8(row, wanted));
+        ASSERT_TRUE(std::equal(wanted.begin(), wanted.end(), codes.begin() + r * 35)) << r;
+      }
+      const Int8 w{codes.data(), absmax.data(), 77, 35};
+      OwnedMat y(compute(), 70, 35, layout), definition(compute(), 70, 35);
+      be.decode_rows(w, 7, y);
+      decode_rows(w, 7, definition);
+      EXPECT_TRUE(within("decode_rows", definition.values(), y, Values(70, 35)));
+    }
+}
+
 TEST_P(Rows, UnfoldsEachUtteranceByItself) {
   for (const Windows& w : windows())
     for (const Layout& layout : layouts())

@@ -130,6 +130,16 @@ class CpuBackend final : public Backend {
     require_index(places, y.rows, rows_of(positions));
     sori::embed(c_, tokens, ids, positions, places, y);
   }
+  void quantise_rows(ConstMat x, std::int8_t* codes, float* absmax) override {
+    sori::quantise_rows(c_, x, codes, absmax);
+  }
+  void decode_rows(const BaseWeight& w, std::int64_t first, Mat y) override {
+    require(cols_of(w) == y.cols, "decode_rows: y is rows of w");
+    require_inside({first, y.rows}, rows_of(w));
+    c_.for_rows(y.rows, kTileRows, [&](std::int64_t row, std::int64_t rows) {
+      kernels::decode(w, first + row, 0, y.row_range(row, rows));
+    });
+  }
   void add_rows_backward(ConstMat dy, std::span<const int> index, Mat dtable) override {
     require(dy.cols == dtable.cols, "add_rows_backward: dy [N, C], dtable [rows, C]");
     require_index(index, dy.rows, dtable.rows);

@@ -128,6 +128,18 @@ void embed(CpuContext& c, const BaseWeight& tokens, std::span<const int> ids, co
   });
 }
 
+void quantise_rows(CpuContext& c, ConstMat x, std::int8_t* codes, float* absmax) {
+  c.for_each(pieces(x.rows, kTileRows), [&](std::int64_t piece, int thread) {
+    const Scratch::Frame frame(c.own[thread]);
+    const Mat row = c.own[thread].mat(DType::kF32, 1, x.cols);
+    const auto cols = static_cast<std::size_t>(x.cols);
+    for (std::int64_t r = piece * kTileRows; r < std::min(x.rows, (piece + 1) * kTileRows); ++r) {
+      kernels::convert(x.row_range(r, 1), 1, row);
+      absmax[r] = quantise_int8({row.row<float>(0), cols}, {codes + r * x.cols, cols});
+    }
+  });
+}
+
 void add_rows_backward(CpuContext& c, ConstMat dy, std::span<const int> index, Mat dtable) {
   constexpr std::int64_t kCols = 64;  // a thread owns columns, so rows are added in their order
   c.for_rows(dy.cols, kCols, [&](std::int64_t first, std::int64_t cols) {

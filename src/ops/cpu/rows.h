@@ -14,6 +14,7 @@ void unfold_backward(CpuContext& c, ConstMat dcolumns, std::span<const RowSpan> 
 void add_rows(CpuContext& c, ConstMat x, const BaseWeight& table, std::span<const int> index, Mat y);
 void embed(CpuContext& c, const BaseWeight& tokens, std::span<const int> ids, const BaseWeight& positions,
            std::span<const int> places, Mat y);
+void quantise_rows(CpuContext& c, ConstMat x, std::int8_t* codes, float* absmax);
 void add_rows_backward(CpuContext& c, ConstMat dy, std::span<const int> index, Mat dtable);
 void cross_entropy(CpuContext& c, ConstMat x, const BaseWeight& e, std::span<const int> targets, float scale,
                    float smoothing, std::span<float> losses, Mat dx, Mat de);

@@ -159,6 +159,17 @@ class ReferenceBackend final : public Backend {
     write(reference::embed(read(tokens, DType::kF32), ids, read(positions, DType::kF32), places), y);
   }
 
+  void quantise_rows(ConstMat x, std::int8_t* codes, float* absmax) override {
+    std::vector<float> row(static_cast<std::size_t>(x.cols));
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      for (std::int64_t c = 0; c < x.cols; ++c) row[static_cast<std::size_t>(c)] = x.at(r, c);
+      absmax[r] = quantise_int8(row, {codes + r * x.cols, row.size()});
+    }
+  }
+  void decode_rows(const BaseWeight& w, std::int64_t first, Mat y) override {
+    require(cols_of(w) == y.cols && inside_rows({first, y.rows}, rows_of(w)), "decode_rows: y is rows of w");
+    sori::decode_rows(w, first, y);
+  }
   void add_rows_backward(ConstMat dy, std::span<const int> index, Mat dtable) override {
     require(dy.cols == dtable.cols, "add_rows_backward: dy [N, C], dtable [rows, C]");
     require_index(index, dy.rows, dtable.rows);
