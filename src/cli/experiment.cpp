@@ -15,7 +15,7 @@ constexpr int kLabelTokens = 32;  // of an utterance, its prompt included
 constexpr double kSeconds = 30;
 
 struct Options {
-  std::string name, size = "large-v3", tokenizer, output_dir;
+  std::string name, size = "large-v3", tokenizer, output_dir, compute = "bf16";
   std::vector<std::string> rows{"full", "lora", "int8", "nf4"}, batches{"1", "8"}, more;
   std::int64_t steps = 3;
 
@@ -26,6 +26,7 @@ struct Options {
     t.path("output-dir", output_dir, "folder for the models, the noise and the runs; kept, and used again").required();
     t.list("rows", rows, "which of full, lora, int8, nf4");
     t.list("batch", batches, "utterances of a step; a row is measured for each");
+    t.choice("compute", compute, "type of what enters products", {"bf16", "f32"});
     t.integer("steps", steps, "measured steps, after one that warms up", 1, 1000);
   }
 };
@@ -134,7 +135,7 @@ class Memory {
     for (const std::string& batch : o_.batches)
       for (const std::string& row : o_.rows) rows.push_back(measure(row_of(row), batch));
     add_savings(rows);
-    return {{"size", o_.size}, {"seconds", kSeconds}, {"label_tokens", kLabelTokens}, {"rows", rows}};
+    return {{"size", o_.size}, {"seconds", kSeconds}, {"label_tokens", kLabelTokens}, {"compute", o_.compute}, {"rows", rows}};
   }
 
  private:
@@ -166,6 +167,8 @@ class Memory {
                                    "q_proj,v_proj",
                                    "--lora-r",
                                    "32",
+                                   "--compute",
+                                   o_.compute,
                                    "--per-device-train-batch-size",
                                    batch,
                                    "--gradient-checkpointing",

@@ -192,8 +192,23 @@ void backward_of_families(CpuContext& c, const Operands& in, std::span<const std
   });
 }
 
+// Heads whose packed rows are in memory at one time: all of them would take 20 MiB of large-v3's step for nothing.
+std::int64_t heads_at_once(int threads, std::int64_t heads) {
+  return std::min(heads, pieces(std::max<std::int64_t>(threads, 2 * kHeadGroup), kHeadGroup) * kHeadGroup);
+}
+
 // Families worked on at one time: enough heads for the threads.
 std::int64_t families_at_once(int threads, std::int64_t heads) { return std::max<std::int64_t>(1, threads / heads); }
+
+// The same for some of the heads.
+Operands of_heads(const Operands& in, std::int64_t first, std::int64_t heads) {
+  const auto part = [&](ConstMat m) { return m.col_range(first * in.width, heads * in.width); };
+  return {part(in.q), part(in.k), part(in.v), heads, in.width, in.causal, in.scale};
+}
+Gradients of_heads(const Gradients& g, std::int64_t first, std::int64_t heads, std::int64_t width) {
+  const auto part = [&](auto m) { return m.col_range(first * width, heads * width); };
+  return {part(g.out), g.lse.col_range(first, heads), part(g.dout), part(g.dq), part(g.dk), part(g.dv)};
+}
 
 }  // namespace
 
@@ -211,14 +226,20 @@ void attention_backward(CpuContext& c, ConstMat q, ConstMat k, ConstMat v, Const
   zero_outside(c, keys, dv);
   const auto families = families_of(spans);
   const auto step = static_cast<std::size_t>(families_at_once(c.threads, heads));
+  const std::int64_t some = heads_at_once(c.threads, heads);
   for (std::size_t first = 0; first < families.size(); first += step)
-    backward_of_families(c, in, std::span(families).subspan(first, std::min(step, families.size() - first)), g);
+    for (std::int64_t head = 0; head < heads; head += some) {
+      const std::int64_t count = std::min(some, heads - head);
+      backward_of_families(c, of_heads(in, head, count),
+                           std::span(families).subspan(first, std::min(step, families.size() - first)),
+                           of_heads(g, head, count, in.width));
+    }
 }
 
 void carve_attention_backward(Scratch& shared, Scratch& own, DType compute, int threads, const Limits& limits) {
   const Scratch::Frame frame(shared), own_frame(own);
   const std::int64_t width = std::max<std::int64_t>(limits.head_width, 1),
-                     heads = std::max<std::int64_t>(limits.heads, 1);
+                     heads = heads_at_once(threads, std::max<std::int64_t>(limits.heads, 1));
   const AttentionSpan longest{{0, limits.query_rows}, {0, limits.key_rows}};
   for (std::int64_t family = 0; family < families_at_once(threads, heads); ++family) {
     const HeadRows rows(longest, heads, width, compute, shared);

@@ -79,7 +79,7 @@ void linear_few(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& 
 void linear(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) {
   if (x.rows == 0) return;
   if (x.rows <= kFewRows) return linear_few(c, x, w, e, y);
-  const std::int64_t step = panel_cols(x.cols);
+  const std::int64_t step = panel_cols(x.cols, c.compute);
   for (std::int64_t first = 0; first < y.cols; first += step)
     linear_panel(c, x, w, e, first, std::min(step, y.cols - first), y);
 }

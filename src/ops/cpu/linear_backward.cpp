@@ -117,7 +117,7 @@ void linear_backward(CpuContext& c, ConstMat dy, const BaseWeight& w, bool add, 
   if (dy.rows == 0) return;
   const std::int64_t pass = dy.cols <= kWholeDepth ? dy.cols : kPartDepth;
   for (std::int64_t k0 = 0; k0 < dy.cols; k0 += pass) {
-    const std::int64_t depth = std::min(pass, dy.cols - k0), step = panel_cols(depth);
+    const std::int64_t depth = std::min(pass, dy.cols - k0), step = panel_cols(depth, c.compute);
     for (std::int64_t first = 0; first < dx.cols; first += step) {
       const Scratch::Frame frame(c.shared);
       const std::int64_t cols = std::min(step, dx.cols - first);

@@ -27,8 +27,9 @@ std::int64_t block_cols(std::int64_t depth) {
   return std::clamp<std::int64_t>(kBlockValues / depth / 64 * 64, 64, 256);
 }
 
-std::int64_t panel_cols(std::int64_t depth) {
-  return std::max<std::int64_t>(1, kPanelValues / (depth * block_cols(depth))) * block_cols(depth);
+std::int64_t panel_cols(std::int64_t depth, DType compute) {
+  const std::int64_t values = kPanelBytes / static_cast<std::int64_t>(size_of(product_type(compute)));
+  return std::max<std::int64_t>(1, values / (depth * block_cols(depth))) * block_cols(depth);
 }
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
@@ -85,7 +86,7 @@ void PanelTiles::run(int thread, std::int64_t row_tile, std::int64_t block, Mat 
 void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width) {
   const std::int64_t block = std::max<std::int64_t>(width * 64, kBlockValues), bytes = size_of(product_type(compute));
   // A panel of the weight and one of LoRA's second half, whose depth is far smaller but rounded up to 64.
-  shared.take(static_cast<std::size_t>(2 * std::max(kPanelValues, block) * bytes));
+  shared.take(static_cast<std::size_t>(2 * std::max(kPanelBytes, block * bytes)));
   const Scratch::Frame frame(own);
   own.mat(compute, 1, block + (width + 256) * kStaggered);
 }

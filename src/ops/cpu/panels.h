@@ -6,11 +6,11 @@
 namespace sori {
 
 inline constexpr std::int64_t kBlockValues = 128 << 10;  // of one block [K, columns]: a quarter of L2 in bf16
-inline constexpr std::int64_t kPanelValues = 2 << 20;    // of the blocks that are ready at one time
+inline constexpr std::int64_t kPanelBytes = 4 << 20;     // of the blocks that are ready at one time
 
 // Columns of a block, and of what is ready at one time.
 std::int64_t block_cols(std::int64_t depth);
-std::int64_t panel_cols(std::int64_t depth);
+std::int64_t panel_cols(std::int64_t depth, DType compute);
 
 // The part of a weight that is a product's b: [k, n] with k along the weight's columns (forward) or rows (backward).
 struct Part {
