@@ -32,13 +32,35 @@ std::uint64_t number_of(const std::string& text, const std::string& key) {
   return 0;
 }
 
-// What a cgroup (version 2) still allows; the cache that it holds is given up when memory is asked for.
-std::optional<std::uint64_t> left_in(const std::filesystem::path& group) {
-  const std::string limit = read_small((group / "memory.max").string());
+// Where the two versions of cgroups say what they allow and what is used.
+struct CgroupVersion {
+  const char* line;   // of /proc/self/cgroup, behind its number: the group's path follows
+  const char* root;   // where the groups are mounted
+  const char* limit;  // file of a group
+  const char* used;   // key in its memory.stat: what cannot be given up, unlike the cache
+};
+constexpr CgroupVersion kCgroups[] = {{"::/", "/sys/fs/cgroup", "memory.max", "anon "},
+                                      {":memory:/", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "total_rss "}};
+
+// What a group still allows; nothing where it sets no limit (version 2: "max", version 1: a number beyond any memory).
+std::optional<std::uint64_t> left_in(const std::filesystem::path& group, const CgroupVersion& v) {
+  const std::string limit = read_small((group / v.limit).string());
   if (limit.empty() || limit.starts_with("max")) return std::nullopt;
   const std::uint64_t most = std::strtoull(limit.c_str(), nullptr, 10);
-  const std::uint64_t used = number_of(read_small((group / "memory.stat").string()), "anon ");
+  const std::uint64_t used = number_of(read_small((group / "memory.stat").string()), v.used);
   return most > used ? most - used : 0;
+}
+
+// The least that this process's group and those above it still allow; `most` where none sets a limit.
+std::uint64_t left_in_groups(const std::string& groups, const CgroupVersion& v, std::uint64_t most) {
+  const std::size_t at = groups.find(v.line);
+  if (at == std::string::npos) return most;
+  const std::size_t begin = at + std::strlen(v.line);
+  std::filesystem::path group = groups.substr(begin, groups.find('\n', begin) - begin);
+  for (;; group = group.parent_path()) {
+    if (const auto here = left_in(v.root / group, v)) most = std::min(most, *here);
+    if (group.empty()) return most;
+  }
 }
 
 }  // namespace
@@ -58,14 +80,8 @@ bool reset_peak_resident() {
 std::uint64_t available_memory() {
   std::uint64_t left = number_of(read_small("/proc/meminfo"), "MemAvailable:") * 1024;
   const std::string groups = read_small("/proc/self/cgroup");
-  const std::size_t at = groups.find("0::/");
-  if (at == std::string::npos) return left;
-  const std::filesystem::path root = "/sys/fs/cgroup";
-  std::filesystem::path group = groups.substr(at + 4, groups.find('\n', at) - at - 4);
-  for (;; group = group.parent_path()) {
-    if (const auto here = left_in(root / group)) left = std::min(left, *here);
-    if (group.empty()) return left;
-  }
+  for (const CgroupVersion& v : kCgroups) left = left_in_groups(groups, v, left);
+  return left;
 }
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
