@@ -6,10 +6,10 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 namespace sori {
 
@@ -32,28 +32,29 @@ void parallel_for(std::int64_t n, Body&& body) {
   if (failure) std::rethrow_exception(failure);
 }
 
-// A bounded queue between one loader and one consumer. close() wakes both sides: push() then returns false, pop()
-// drains what is left and then returns nothing.
+// A bounded queue between one loader and one consumer, which allocates nothing once it is there. close() wakes both
+// sides: push() then returns false, pop() drains what is left and then returns nothing.
 template <class T>
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t capacity) : capacity_(capacity) {}
+  explicit BoundedQueue(std::size_t capacity) : ring_(capacity) {}
 
   bool push(T item) {
     std::unique_lock lock(mutex_);
-    room_.wait(lock, [&] { return closed_ || items_.size() < capacity_; });
+    room_.wait(lock, [&] { return closed_ || count_ < ring_.size(); });
     if (closed_) return false;
-    items_.push_back(std::move(item));
+    ring_[(first_ + count_++) % ring_.size()] = std::move(item);
     filled_.notify_one();
     return true;
   }
 
   std::optional<T> pop() {
     std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return closed_ || !items_.empty(); });
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
+    filled_.wait(lock, [&] { return closed_ || count_ > 0; });
+    if (count_ == 0) return std::nullopt;
+    std::optional<T> item(std::move(ring_[first_]));
+    first_ = (first_ + 1) % ring_.size();
+    --count_;
     room_.notify_one();
     return item;
   }
@@ -68,8 +69,8 @@ class BoundedQueue {
  private:
   std::mutex mutex_;
   std::condition_variable room_, filled_;
-  std::deque<T> items_;
-  std::size_t capacity_;
+  std::vector<T> ring_;
+  std::size_t first_ = 0, count_ = 0;  // what is in: count_ items from ring_[first_] on
   bool closed_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "export/quantise.h"
 
+#include <deque>
+
 #include "base/error.h"
 #include "base/threads.h"
 #include "export/source_model.h"

@@ -13,7 +13,9 @@ int count_targets(const Labels& l) {
   return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
 }
 
-Error not_a_number(const char* what, std::int64_t step, const std::vector<std::string>& ids) {
+Error not_a_number(const char* what, std::int64_t step, std::span<const Example> examples) {
+  std::vector<std::string> ids;
+  for (const Example& e : examples) ids.push_back(e.id);
   return Error{ErrorKind::kNumeric,
                fmt::format("the {} is not a number at step {} (utterances {})", what, step, fmt::join(ids, ", ")),
                "training", "lower --learning-rate, or look at these utterances; the last checkpoint is untouched"};
@@ -57,7 +59,7 @@ std::int64_t Trainer::tokens_of_next_step() {
   return tokens;
 }
 
-double Trainer::micro_batch(const std::vector<Example>& examples, const Pass& pass, float scale) {
+double Trainer::micro_batch(std::span<const Example> examples, const Pass& pass, float scale) {
   items_.clear();
   for (const Example& e : examples) items_.push_back({e.sample, e.frames, e.input, e.target});
   batch_.assign(items_);
@@ -96,18 +98,16 @@ StepReport Trainer::step(Loader& loader) {
   else
     zero_gradients(model_);
   double loss = 0;
-  std::vector<std::string> ids;
+  std::span<const Example> examples;  // of the last micro-batch
   for (std::int64_t i = 0; i < plan_.accumulation; ++i) {
-    const std::vector<Example>& examples = loader.next();
+    examples = loader.next();
     require(std::ssize(examples) == plan_.batch, "the loader delivers whole micro-batches");
-    ids.clear();
-    for (const Example& e : examples) ids.push_back(e.id);
     const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
-    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids);
+    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, examples);
     loss += sum;
   }
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
-  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids);
+  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, examples);
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
   if (!fused_) optimizer_step(backend_, model_, optimizer_, how);
   ++state_.step;

@@ -49,7 +49,7 @@ class Trainer {
   StepReport step(Loader& loader);
   std::int64_t tokens_of_next_step();
   AdamW update() const;
-  double micro_batch(const std::vector<Example>& examples, const Pass& pass, float scale);
+  double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
 
   Whisper& model_;
   Backend& backend_;

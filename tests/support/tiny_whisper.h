@@ -47,12 +47,14 @@ class TinyWhisper {
  private:
   void carve(Carver& c) {
     for_each_parameter(model, [&](const std::string&, Parameter& p) {
-      const Mat value = c.mat(DType::kF32, p.rows(), p.cols());
+      const Mat value = c.mat(p.type, p.rows(), p.cols());
       p.weight = as_weight(value);
       p.value = value;
       if (p.trainable) p.gradient = c.mat(DType::kF32, p.rows(), p.cols());
     });
   }
+
+  static Mat flat(Mat m) { return {m.data, m.type, 1, m.size()}; }
 
   void fill(std::uint64_t seed) {
     const Rng rng(seed, Draw::kRandomWeights);
@@ -61,7 +63,7 @@ class TinyWhisper {
       const bool norm = name.find("layer_norm.weight") != std::string::npos;
       const double scale = p.shape.size() == 1 ? 0.1 : 1 / std::sqrt(static_cast<double>(p.cols()));
       for (std::int64_t i = 0; i < p.size(); ++i)
-        p.value.row<float>(0)[i] = static_cast<float>((norm ? 1 : 0) + scale * rng.normal(n++));
+        store(flat(p.value), 0, i, static_cast<float>((norm ? 1 : 0) + scale * rng.normal(n++)));
     });
   }
 
