@@ -57,13 +57,20 @@ bool fits(const Object& value) {
 }
 }  // namespace detail
 
+// What a key names, where it lies: a copy of a vocabulary takes megabytes. Error kInput naming file and key.
+template <class Object>
+const Object& json_member(const Object& object, const char* key, const std::string& where) {
+  if (!object.is_object() || !object.contains(key)) detail::missing_key(key, where);
+  return object.at(key);
+}
+
 // The value of a key, or Error kInput naming file and key.
 template <class T, class Object>
 T json_get(const Object& object, const char* key, const std::string& where) {
-  if (!object.is_object() || !object.contains(key)) detail::missing_key(key, where);
-  if (!detail::fits<T>(object.at(key))) detail::wrong_type(key, where);
+  const Object& value = json_member(object, key, where);
+  if (!detail::fits<T>(value)) detail::wrong_type(key, where);
   try {
-    return object.at(key).template get<T>();
+    return value.template get<T>();
   } catch (const nlohmann::json::exception&) {
     detail::wrong_type(key, where);
   }

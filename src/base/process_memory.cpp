@@ -1,5 +1,7 @@
 #include "base/process_memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -76,6 +78,8 @@ bool reset_peak_resident() {
   const bool written = std::fputs("5", f) >= 0;
   return std::fclose(f) == 0 && written;
 }
+
+void give_back_free_heap() { ::malloc_trim(0); }
 
 std::uint64_t available_memory() {
   std::uint64_t left = number_of(read_small("/proc/meminfo"), "MemAvailable:") * 1024;

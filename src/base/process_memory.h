@@ -23,6 +23,9 @@ inline std::uint64_t peak_resident_bytes() { return process_memory().peak_reside
 // Starts counting it anew. False where the system does not let us.
 bool reset_peak_resident();
 
+// Gives what lies free in the heap back to the system, which malloc keeps otherwise.
+void give_back_free_heap();
+
 // What can be used without swapping: the machine's available memory, or less where a cgroup above us is limited.
 std::uint64_t available_memory();
 

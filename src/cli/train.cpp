@@ -132,6 +132,7 @@ class Run {
     };
     Carver count = Carver::counting();
     carve(count);
+    give_back_free_heap();  // what reading tokenizers and quantising left
     Arena arena(count.bytes());
     Carver carver(arena);
     RunMemory memory = carve(carver);

@@ -33,6 +33,12 @@ std::string merge_of(const JsonMap& merge, const std::string& where) {
   throw bad("has a merge that is no pair", where);
 }
 
+const JsonMap& list_in(const JsonMap& object, const char* key, const std::string& where) {
+  const JsonMap& list = json_member(object, key, where);
+  if (!list.is_array()) detail::wrong_type(key, where);
+  return list;
+}
+
 }  // namespace
 
 TokenTable::TokenTable(const Path& tokenizer_json) : where_(tokenizer_json.string()) {
@@ -42,15 +48,14 @@ TokenTable::TokenTable(const Path& tokenizer_json) : where_(tokenizer_json.strin
       throw bad("has an impossible id", where_);
     return value.get<int>();
   };
-  const auto model = json_get<JsonMap>(json, "model", where_), vocab = json_get<JsonMap>(model, "vocab", where_);
+  const JsonMap &model = json_member(json, "model", where_), &vocab = json_member(model, "vocab", where_);
   if (!vocab.is_object()) detail::wrong_type("vocab", where_);
   for (const auto& [token, id] : vocab.items()) {
     vocab_[token] = id_of(id);
     add(token, vocab_[token]);
   }
-  for (const JsonMap& merge : json_get<std::vector<JsonMap>>(model, "merges", where_))
-    merges_.push_back(merge_of(merge, where_));
-  for (const JsonMap& token : json_get<std::vector<JsonMap>>(json, "added_tokens", where_)) {
+  for (const JsonMap& merge : list_in(model, "merges", where_)) merges_.push_back(merge_of(merge, where_));
+  for (const JsonMap& token : list_in(json, "added_tokens", where_)) {
     const auto content = json_get<std::string>(token, "content", where_);
     const int id = id_of(json_get<JsonMap>(token, "id", where_));
     add(content, id);

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kProgram = 18 * kMiB;    // measured: tokenizer, oneDNN's primitives, relocated data, heap
+constexpr std::uint64_t kSideFiles = 14 * kMiB;  // measured: tokenizer.json as JSON, while a model folder is written
 constexpr std::uint64_t kCode = 14 * kMiB;       // measured: pages of libdnnl, libicu, libstdc++ and sori itself
 constexpr std::uint64_t kUtteranceBytes = 1500;  // a line of a data set in memory
 constexpr std::uint64_t kMicroBatchesAhead = 4;  // in the loader's queue, in the making, and in use
@@ -30,7 +31,9 @@ std::uint64_t program_bytes(const Whisper& model, const RunLimits& limits, std::
   const auto frames = static_cast<std::uint64_t>(limits.batch.frames * limits.batch.utterances);
   const std::uint64_t features = frames * static_cast<std::uint64_t>(model.config.mel_bins) * sizeof(float);
   const std::uint64_t sound = static_cast<std::uint64_t>(limits.batch.frames) * kSamplesPerFrame * sizeof(float);
-  return kProgram + kMicroBatchesAhead * features + 2 * sound + utterances * kUtteranceBytes;
+  // Full fine-tuning saves a whole model folder, LoRA an adapter's two files.
+  const std::uint64_t saving = model.decoder.embed_tokens.weight.trainable ? kSideFiles : 0;
+  return kProgram + saving + kMicroBatchesAhead * features + 2 * sound + utterances * kUtteranceBytes;
 }
 
 }  // namespace
