@@ -63,7 +63,7 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
                       format_bytes(r.bytes), format_bytes(r.source_bytes), seconds, o.out);
   text += how.int8_embedding
               ? "only sori reads an int8 embedding; --embedding bf16 makes a folder for transformers too\n"
-              : "transformers and bitsandbytes read this folder too\n";
+              : fmt::format("transformers and {} read this folder too\n", how.format->peer());
   if (!r.warning.empty()) text += "warning: " + r.warning + "\n";
   print_result(text);
   Json layers = Json::array();

@@ -107,7 +107,7 @@ class QuantisedWeight {
 
 const FileFormat* format_of(const NamedShape& t, const Quantisation& how) {
   if (is_linear(t)) return how.format;
-  return how.int8_embedding && t.name == kTokenEmbedding ? find_file_format("int8") : nullptr;
+  return how.int8_embedding && t.name == kTokenEmbedding ? find_file_format(Int8::kFormat) : nullptr;
 }
 
 // f(i, info) for each part that is written. Peers know an embedding's parts by no name, so they need no optional ones.
@@ -152,7 +152,7 @@ void write_config(const Path& folder, const Quantisation& how, const std::string
 }  // namespace
 
 Quantisation quantisation_of(const FileFormat& format, const std::string& embedding) {
-  return {&format, embedding == "auto" ? format.name() == "nf4" : embedding == "int8"};
+  return {&format, embedding == "auto" ? format.bits() < 8 : embedding == "int8"};
 }
 
 const QuantiseReport::Layer& QuantiseReport::worst() const {
@@ -171,8 +171,9 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
   QuantiseReport report;
   report.config = source.config;
   report.source_hash = model_hash(source.config, *source.file);
-  if (how.format->name() == "nf4" && source.config.d_model <= kSmallWidth)
-    report.warning = fmt::format("4 bits cost a model of width {} accuracy; int8 costs less", source.config.d_model);
+  if (how.format->bits() < 8 && source.config.d_model <= kSmallWidth)
+    report.warning = fmt::format("{} bits cost a model of width {} accuracy; int8 costs less", how.format->bits(),
+                                 source.config.d_model);
   const DType type = kept_type({"", {1, 1}}, embedding_type(source.tensors));
   const std::string dtype = config_name_of(type);
 

@@ -1,4 +1,4 @@
-// sori quantize: a model folder whose frozen matrices lie in 8 or 4 bits, under bitsandbytes' own keys
+// sori quantize: a model folder whose frozen matrices lie in 8 or 4 bits, under other programs' own keys
 // (docs/formats.md).
 #pragma once
 

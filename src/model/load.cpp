@@ -78,6 +78,7 @@ float* carve_shared_gradient(Carver& c, Whisper& model) {
 void load_frozen(Carver& c, Parameter& p, const StoredWeight& stored, const std::string& where) {
   FileFormat::Parts parts;
   for (const TensorView& t : stored.parts) parts.push_back(readable(c, t));
+  if (stored.format && !c.counts_only()) stored.format->refuse_not_numbers(parts, where);
   p.weight = stored.format ? stored.format->view(p.rows(), p.cols(), parts, where)
                            : as_weight(ConstMat(parts[0].data(), stored.parts[0].type, p.rows(), p.cols()));
 }

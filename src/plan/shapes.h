@@ -5,8 +5,8 @@
 
 namespace sori {
 
-// Linear layers as `base` (f32, f16, bf16, int8, nf4), the embedding as int8 where `int8_embedding`, other matrices in
-// bf16 at most. Trainable weights stay as they are.
+// Linear layers as `base`, the embedding as int8 where `int8_embedding`, other matrices in bf16 where `base` is a
+// quantised format. Trainable weights stay as they are.
 void assume_base(Whisper& model, const std::string& base, bool int8_embedding);
 
 }  // namespace sori

@@ -13,40 +13,30 @@ std::int64_t cols_of(const BaseWeight& w) {
 namespace {
 
 template <class T>
-std::size_t bytes(const Dense<T>& w) {
-  return static_cast<std::size_t>(w.rows * w.cols) * sizeof(T);
-}
-std::size_t bytes(const Int8& w) {
-  return static_cast<std::size_t>(w.rows * w.cols) + sizeof(float) * static_cast<std::size_t>(w.rows);
-}
-std::size_t bytes(const Nf4& w) {
-  const std::int64_t n = w.rows * w.cols;
-  return static_cast<std::size_t>(nf4_bytes(n) + nf4_blocks(n)) +
-         sizeof(float) * static_cast<std::size_t>(nf4_nested_blocks(n));
-}
-
-template <class T>
-std::string_view format(const Dense<T>&) {
-  return name_of(dtype_of<T>);
-}
-std::string_view format(const Int8&) { return "int8"; }
-std::string_view format(const Nf4&) { return "nf4"; }
-
-template <class T>
 ConstMat numbers(const Dense<T>& w) {
   return ConstMat(w.data, w.rows, w.cols);
 }
-ConstMat numbers(const Int8&) { return {}; }
-ConstMat numbers(const Nf4&) { return {}; }
+template <class Format>
+ConstMat numbers(const Format&) {
+  return {};
+}
+
+template <class... Formats>
+BaseWeight of_format(std::string_view name, const std::variant<Formats...>&) {
+  BaseWeight found;
+  const bool known = ((Formats::kFormat == name && (found = Formats(), true)) || ...);
+  require(known, "a base has a known format");
+  return found;
+}
 
 }  // namespace
 
 std::size_t bytes_of(const BaseWeight& w) {
-  return std::visit([](const auto& f) { return bytes(f); }, w);
+  return std::visit([](const auto& f) { return f.bytes(); }, w);
 }
 
 std::string_view format_of(const BaseWeight& w) {
-  return std::visit([](const auto& f) { return format(f); }, w);
+  return std::visit([](const auto& f) { return f.kFormat; }, w);
 }
 
 ConstMat dense(const BaseWeight& w) {
@@ -66,6 +56,12 @@ BaseWeight as_weight(ConstMat m) {
       require(false, "a dense weight is f32, f16 or bf16");
       return {};
   }
+}
+
+BaseWeight weight_nowhere(std::string_view format, std::int64_t rows, std::int64_t cols) {
+  BaseWeight w = of_format(format, BaseWeight());
+  std::visit([&](auto& f) { f.rows = rows, f.cols = cols; }, w);
+  return w;
 }
 
 void decode_rows(const BaseWeight& w, std::int64_t first, Mat out) {

@@ -1,5 +1,6 @@
 // A weight as it lies in memory or in a mapped file: one type a format, and one place that looks at the format. Frozen
-// and trainable weights alike are [rows = out, cols = in], row-major, as PyTorch's nn.Linear keeps them.
+// and trainable weights alike are [rows = out, cols = in], row-major, as PyTorch's nn.Linear keeps them. A type has
+// rows, cols, kFormat (its name), bytes() and decode().
 #pragma once
 
 #include <variant>
@@ -13,8 +14,11 @@ namespace sori {
 // Plain numbers. T is float, f16 or bf16.
 template <class T>
 struct Dense {
+  static constexpr std::string_view kFormat = name_of(dtype_of<T>);
   const T* data = nullptr;
   std::int64_t rows = 0, cols = 0;
+
+  std::size_t bytes() const { return static_cast<std::size_t>(rows * cols) * sizeof(T); }
 };
 
 template <class T>
@@ -35,6 +39,9 @@ ConstMat dense(const BaseWeight& w);
 
 // A contiguous matrix of numbers as a weight.
 BaseWeight as_weight(ConstMat m);
+
+// A weight of this format and shape that lies nowhere, for plans.
+BaseWeight weight_nowhere(std::string_view format, std::int64_t rows, std::int64_t cols);
 
 // The definition of what a weight's numbers are: decode() of its format, rounded where out (f32 or bf16) is bf16. Rows
 // [first, first + out.rows). The fast

@@ -23,6 +23,16 @@ void for_each_piece(const Numbers& n, std::int64_t unit, Body&& body) {
   });
 }
 
+// body(row, its numbers), on all threads.
+template <class Body>
+void for_each_row(const Numbers& n, Body&& body) {
+  const auto cols = static_cast<std::size_t>(n.cols);
+  for_each_piece(n, n.cols, [&](std::int64_t first, std::span<const float> numbers) {
+    for (std::size_t at = 0; at < numbers.size(); at += cols)
+      body((first + static_cast<std::int64_t>(at)) / n.cols, numbers.subspan(at, cols));
+  });
+}
+
 template <class T>
 const T* typed(std::span<const std::byte> bytes) {
   return reinterpret_cast<const T*>(bytes.data());
@@ -50,6 +60,8 @@ void require_scales(std::span<const std::byte> bytes, const char* key, const std
                   "quantise the original model again (sori quantize)"};
 }
 
+constexpr std::string_view kBitsandbytes = "bitsandbytes";
+
 // What transformers' BitsAndBytesConfig writes, with its defaults.
 Json bitsandbytes_config(bool four_bits, const std::string& dtype) {
   return {{"_load_in_4bit", four_bits},
@@ -64,13 +76,15 @@ Json bitsandbytes_config(bool four_bits, const std::string& dtype) {
           {"llm_int8_threshold", 6.0},
           {"load_in_4bit", four_bits},
           {"load_in_8bit", !four_bits},
-          {"quant_method", "bitsandbytes"}};
+          {"quant_method", kBitsandbytes}};
 }
 
 class Int8Format : public FileFormat {
  public:
-  std::string_view name() const override { return "int8"; }
+  std::string_view name() const override { return Int8::kFormat; }
   std::string_view mark() const override { return ".SCB"; }
+  std::string_view peer() const override { return kBitsandbytes; }
+  int bits() const override { return 8; }
   std::vector<FilePart> parts(std::int64_t rows, std::int64_t cols) const override {
     return {{".weight", DType::kI8, {rows, cols}},
             {".SCB", DType::kF32, {rows}},
@@ -85,12 +99,9 @@ class Int8Format : public FileFormat {
 
   void quantise(const Numbers& n, const WritableParts& parts) const override {
     const auto absmax = typed<float>(parts[1], 0, n.rows);
-    for_each_piece(n, n.cols, [&](std::int64_t first, std::span<const float> numbers) {
-      for (std::size_t at = 0; at < numbers.size(); at += static_cast<std::size_t>(n.cols)) {
-        const std::int64_t begin = first + static_cast<std::int64_t>(at);
-        absmax[static_cast<std::size_t>(begin / n.cols)] = quantise_int8(
-            numbers.subspan(at, static_cast<std::size_t>(n.cols)), typed<std::int8_t>(parts[0], begin, n.cols));
-      }
+    for_each_row(n, [&](std::int64_t row, std::span<const float> numbers) {
+      absmax[static_cast<std::size_t>(row)] =
+          quantise_int8(numbers, typed<std::int8_t>(parts[0], row * n.cols, n.cols));
     });
     parts[2][0] = kRows;
   }
@@ -103,8 +114,10 @@ class Int8Format : public FileFormat {
 
 class Nf4Format : public FileFormat {
  public:
-  std::string_view name() const override { return "nf4"; }
+  std::string_view name() const override { return Nf4::kFormat; }
   std::string_view mark() const override { return ".weight.quant_state.bitsandbytes__nf4"; }
+  std::string_view peer() const override { return kBitsandbytes; }
+  int bits() const override { return 4; }
   std::vector<FilePart> parts(std::int64_t rows, std::int64_t cols) const override {
     const std::int64_t n = rows * cols;
     return {{".weight", DType::kU8, {(n + 1) / 2, 1}},

@@ -1,5 +1,5 @@
-// How a quantised weight lies in a file: under the keys that bitsandbytes and transformers use. One object a format;
-// reading, writing, choosing and pricing go through file_formats() and never look at which format it is.
+// How a quantised weight lies in a file: under the keys of another program, which then reads it too. One object a
+// format; reading, writing, choosing and pricing go through file_formats() and never look at which format it is.
 #pragma once
 
 #include <functional>
@@ -36,12 +36,16 @@ class FileFormat {
   virtual ~FileFormat() = default;
   virtual std::string_view name() const = 0;  // as --base spells it
   virtual std::string_view mark() const = 0;  // the key that only this format has
+  virtual std::string_view peer() const = 0;  // the program whose keys these are
+  virtual int bits() const = 0;               // of a code
   // The codes first, under ".weight".
   virtual std::vector<FilePart> parts(std::int64_t rows, std::int64_t cols) const = 0;
   // The weight that these bytes are, without a copy; those of an absent optional part are empty. Lengths were checked.
   // Error kInput where a part says something else than this format and shape, kNumeric for scales that are not finite.
   // Reads no byte through a typed pointer, so that what lies unaligned can be looked at before it is copied.
   virtual BaseWeight view(std::int64_t rows, std::int64_t cols, const Parts& parts, const std::string& where) const = 0;
+  // Error kNumeric where a code stands for no number. Reads every code, which view() does not.
+  virtual void refuse_not_numbers(const Parts&, const std::string& /*where*/) const {}
   // Fills the parts, on all threads; the same bytes for any number of them. The numbers are finite.
   virtual void quantise(const Numbers& numbers, const WritableParts& parts) const = 0;
   // config.json's "quantization_config".

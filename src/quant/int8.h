@@ -9,9 +9,14 @@ namespace sori {
 
 // number = code * step, step = absmax * (1 / 127) in f32. As in a file: codes are `weight`, absmax is `SCB`.
 struct Int8 {
+  static constexpr std::string_view kFormat = "int8";
   const std::int8_t* codes = nullptr;  // [rows, cols]
   const float* absmax = nullptr;       // [rows]
   std::int64_t rows = 0, cols = 0;
+
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(rows * cols) + sizeof(float) * static_cast<std::size_t>(rows);
+  }
 };
 
 // Of a row, as bitsandbytes' MatMul8bitFp rounds it (its int8_vectorwise_dequant rounds code * absmax first).

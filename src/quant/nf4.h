@@ -33,20 +33,27 @@ inline constexpr std::array<float, 16> kNf4Map{-1.0f,
                                                1.0f};
 inline constexpr const std::array<float, 256>& kNestedMap = kSignedDynamicMap.numbers;
 
-// number = kNf4Map[code] * absmax, absmax = kNestedMap[code] * nested_absmax + offset.
-struct Nf4 {
-  const std::uint8_t* codes = nullptr;   // [ceil(rows * cols / 2)]; the even element in the high nibble
-  const std::uint8_t* absmax = nullptr;  // [nf4_blocks] codes of kNestedMap
-  const float* nested_absmax = nullptr;  // [nf4_nested_blocks]
-  float offset = 0;
-  std::int64_t rows = 0, cols = 0;
-};
-
 constexpr std::int64_t nf4_bytes(std::int64_t numbers) { return (numbers + 1) / 2; }
 constexpr std::int64_t nf4_blocks(std::int64_t numbers) { return (numbers + kNf4Block - 1) / kNf4Block; }
 constexpr std::int64_t nf4_nested_blocks(std::int64_t numbers) {
   return (nf4_blocks(numbers) + kNf4NestedBlock - 1) / kNf4NestedBlock;
 }
+
+// number = kNf4Map[code] * absmax, absmax = kNestedMap[code] * nested_absmax + offset.
+struct Nf4 {
+  static constexpr std::string_view kFormat = "nf4";
+  const std::uint8_t* codes = nullptr;   // [ceil(rows * cols / 2)]; the even element in the high nibble
+  const std::uint8_t* absmax = nullptr;  // [nf4_blocks] codes of kNestedMap
+  const float* nested_absmax = nullptr;  // [nf4_nested_blocks]
+  float offset = 0;
+  std::int64_t rows = 0, cols = 0;
+
+  std::size_t bytes() const {
+    const std::int64_t n = rows * cols;
+    return static_cast<std::size_t>(nf4_bytes(n) + nf4_blocks(n)) +
+           sizeof(float) * static_cast<std::size_t>(nf4_nested_blocks(n));
+  }
+};
 
 // Of one block of the flattened tensor.
 inline float decode_absmax(const Nf4& w, std::int64_t block) {

@@ -85,7 +85,7 @@ std::vector<Damage> damages() {
          c.tensors[kLayer + ".weight"] = {DType::kU8, {4, 1}, std::string(4, '\1')};
        },
        "tensor is u8 [4, 1], nf4 of this model needs u8 [48, 1]"},
-      {"NoState", "nf4", erase(kState), "tensor has type u8, not one of f32, f16, bf16, int8, nf4"},
+      {"NoState", "nf4", erase(kState), "tensor has type u8, not one of f32, f16, bf16, int8"},
       {"NoEmbedding", "nf4", erase(kEmbedding + ".int8"), "has no tensor " + kEmbedding},
       {"EmbeddingTwice", "nf4",
        [](Content& c) {
@@ -127,7 +127,7 @@ TEST_P(Damaged, IsRefusedWithItsReason) {
 
 INSTANTIATE_TEST_SUITE_P(Folder, Damaged, ::testing::ValuesIn(damages()), [](const auto& i) { return i.param.name; });
 
-class Whole : public ::testing::TestWithParam<const char*> {
+class Whole : public ::testing::TestWithParam<std::string> {
  protected:
   Whole() {
     write_hf(folder_ / "model");
@@ -188,7 +188,8 @@ TEST_P(Whole, LoadsWhereNothingIsAligned) {
   EXPECT_GT(theirs.planned, ours.planned);
 }
 
-INSTANTIATE_TEST_SUITE_P(Folder, Whole, ::testing::Values("int8", "nf4"), [](const auto& i) { return i.param; });
+INSTANTIATE_TEST_SUITE_P(Folder, Whole, ::testing::ValuesIn(file_format_names()),
+                         [](const auto& i) { return i.param; });
 
 }  // namespace
 }  // namespace sori::testing

@@ -7,6 +7,7 @@
 #include "export/import.h"
 #include "export/quantised_folder.h"
 #include "model/stored_weight.h"
+#include "support/made_weight.h"
 
 namespace sori::testing {
 namespace {
@@ -25,28 +26,10 @@ struct Case {
 
 class Quantise : public ::testing::TestWithParam<Case> {};
 
-// What quantising makes of numbers, by the definitions of src/quant and without files.
+// What quantising makes of numbers, without files.
 std::vector<float> through(const std::string& format, const Tensor& t) {
-  const std::int64_t rows = t.shape[0], cols = std::ssize(t.values) / rows, n = rows * cols;
-  std::vector<float> out(t.values.size());
-  const Mat decoded(out.data(), rows, cols);
-  if (format == "int8") {
-    std::vector<std::int8_t> codes(out.size());
-    std::vector<float> absmax;
-    for (std::int64_t r = 0; r < rows; ++r)
-      absmax.push_back(
-          quantise_int8(std::span(t.values).subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)),
-                        std::span(codes).subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols))));
-    decode_rows(Int8{codes.data(), absmax.data(), rows, cols}, 0, decoded);
-  } else {
-    std::vector<std::uint8_t> codes(static_cast<std::size_t>((n + 1) / 2)),
-        absmax_codes(static_cast<std::size_t>(nf4_blocks(n)));
-    std::vector<float> absmax(absmax_codes.size()), nested(static_cast<std::size_t>(nf4_nested_blocks(n)));
-    quantise_nf4(t.values, codes, absmax);
-    const float offset = quantise_nf4_absmax(absmax, absmax_codes, nested);
-    decode_rows(Nf4{codes.data(), absmax_codes.data(), nested.data(), offset, rows, cols}, 0, decoded);
-  }
-  return out;
+  const std::int64_t rows = t.shape[0], cols = std::ssize(t.values) / rows;
+  return test::MadeWeight(format, rows, cols, t.values).decoded();
 }
 
 TEST_P(Quantise, WritesWhatLoadsAsTheQuantisedNumbers) {
@@ -173,17 +156,20 @@ TEST(QuantisedFolder, SaysWhatItIsAndWhatItWasMadeOf) {
 }
 
 TEST(QuantisedFolder, RefusesNotANumberByTheTensorsName) {
-  for (const std::string& name : {kFc1, std::string("model.encoder.conv2.weight")}) {
-    const TemporaryFolder folder;
-    Tensors tensors = tiny_tensors();
-    tensors.at(name).values[7] = std::numeric_limits<float>::infinity();
-    write_hf(folder / "model", DType::kF32, tensors);
-    const auto error = error_of([&] { quantise_model(folder / "model", folder / "out", quantisation("nf4"), {}); });
-    ASSERT_TRUE(error);
-    EXPECT_EQ(error->kind(), ErrorKind::kNumeric);
-    EXPECT_THAT(error->what(), HasSubstr(name));
-    EXPECT_FALSE(std::filesystem::exists(folder / "out"));
-  }
+  for (const std::string& format : file_format_names())
+    for (const std::string& name : {kFc1, std::string("model.encoder.conv2.weight")})
+      for (const float bad : {std::numeric_limits<float>::infinity(), NAN}) {
+        const TemporaryFolder folder;
+        Tensors tensors = tiny_tensors();
+        tensors.at(name).values[7] = bad;
+        write_hf(folder / "model", DType::kF32, tensors);
+        const auto error =
+            error_of([&] { quantise_model(folder / "model", folder / "out", quantisation(format), {}); });
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->kind(), ErrorKind::kNumeric);
+        EXPECT_THAT(error->what(), HasSubstr(name));
+        EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+      }
 }
 
 TEST(QuantisedFolder, IsNotQuantisedOrImportedAgain) {

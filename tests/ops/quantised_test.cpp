@@ -8,17 +8,10 @@
 #include "ops/backend.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/unplanned.h"
+#include "support/made_weight.h"
 
-namespace sori {
+namespace sori::test {
 namespace {
-
-// A weight of a format, and the memory it lies in.
-struct Stored {
-  std::vector<std::int8_t> i8;
-  std::vector<std::uint8_t> u8, absmax_codes;
-  std::vector<float> absmax, nested;
-  BaseWeight weight;
-};
 
 std::vector<float> noise(std::int64_t n, std::uint64_t seed) {
   const Rng rng(seed, Draw::kNoise);
@@ -28,31 +21,8 @@ std::vector<float> noise(std::int64_t n, std::uint64_t seed) {
   return x;
 }
 
-Stored quantised(const std::string& format, std::int64_t rows, std::int64_t cols) {
-  const std::vector<float> x = noise(rows * cols, static_cast<std::uint64_t>(7 * rows + cols));
-  Stored s;
-  if (format == "int8") {
-    s.i8.resize(x.size());
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const auto first = static_cast<std::size_t>(r * cols), n = static_cast<std::size_t>(cols);
-      s.absmax.push_back(quantise_int8(std::span(x).subspan(first, n), std::span(s.i8).subspan(first, n)));
-    }
-    s.weight = Int8{s.i8.data(), s.absmax.data(), rows, cols};
-  } else {
-    const std::int64_t n = rows * cols;
-    s.u8.resize(static_cast<std::size_t>(nf4_bytes(n)));
-    s.absmax.resize(static_cast<std::size_t>(nf4_blocks(n)));
-    s.absmax_codes.resize(s.absmax.size());
-    s.nested.resize(static_cast<std::size_t>(nf4_nested_blocks(n)));
-    quantise_nf4(x, s.u8, s.absmax);
-    const float offset = quantise_nf4_absmax(s.absmax, s.absmax_codes, s.nested);
-    s.weight = Nf4{s.u8.data(), s.absmax_codes.data(), s.nested.data(), offset, rows, cols};
-  }
-  return s;
-}
-
 struct Case {
-  const char* format;
+  std::string format;
   DType compute;
 };
 
@@ -71,13 +41,14 @@ class Quantised : public ::testing::TestWithParam<Case> {
 
   // A weight, and what it stands for in f32.
   struct Pair {
-    Stored stored;
+    MadeWeight stored;
     std::vector<float> numbers;
     BaseWeight plain;
   };
   Pair pair(std::int64_t rows, std::int64_t cols) {
-    Pair p{quantised(GetParam().format, rows, cols), std::vector<float>(static_cast<std::size_t>(rows * cols)), {}};
-    decode_rows(p.stored.weight, 0, Mat(p.numbers.data(), rows, cols));
+    const std::vector<float> x = noise(rows * cols, static_cast<std::uint64_t>(7 * rows + cols));
+    Pair p{MadeWeight(GetParam().format, rows, cols, x), {}, {}};
+    p.numbers = p.stored.decoded();
     p.plain = as_weight(ConstMat(p.numbers.data(), rows, cols));
     return p;
   }
@@ -152,12 +123,15 @@ TEST_P(Quantised, TablesAndLossesAreThoseOfItsNumbers) {
   expect_equal(dx, dx_plain);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Quantised,
-                         ::testing::Values(Case{"int8", DType::kF32}, Case{"int8", DType::kBF16},
-                                           Case{"nf4", DType::kF32}, Case{"nf4", DType::kBF16}),
-                         [](const auto& c) {
-                           return std::string(c.param.format) + "_" + std::string(name_of(c.param.compute));
-                         });
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::string& format : file_format_names())
+    for (const DType compute : {DType::kF32, DType::kBF16}) all.push_back({format, compute});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Quantised, ::testing::ValuesIn(cases()),
+                         [](const auto& c) { return c.param.format + "_" + std::string(name_of(c.param.compute)); });
 
 }  // namespace
-}  // namespace sori
+}  // namespace sori::test

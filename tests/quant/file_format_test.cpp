@@ -1,9 +1,8 @@
 // Large matrices are quantised in pieces, on all threads; the result is that of the whole.
-#include "quant/file_format.h"
-
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "support/made_weight.h"
 
 namespace sori::test {
 namespace {
@@ -17,30 +16,6 @@ std::vector<float> numbers() {
   return x;
 }
 
-std::size_t bytes_of_part(const FilePart& p) {
-  std::size_t bytes = size_of(p.type);
-  for (const std::int64_t n : p.shape) bytes *= static_cast<std::size_t>(n);
-  return bytes;
-}
-
-// A weight made through a file's parts; the parts live as long as it.
-struct Made {
-  std::vector<std::vector<std::byte>> parts;
-  BaseWeight weight;
-
-  explicit Made(const FileFormat& format) {
-    const std::vector<float> x = numbers();
-    FileFormat::WritableParts writable;
-    for (const FilePart& p : format.parts(kRows, kCols)) parts.emplace_back(bytes_of_part(p));
-    for (auto& p : parts) writable.emplace_back(p);
-    format.quantise(
-        {kRows, kCols, "bfloat16",
-         [&](std::int64_t first, std::span<float> out) { std::copy_n(x.begin() + first, out.size(), out.begin()); }},
-        writable);
-    weight = format.view(kRows, kCols, {writable.begin(), writable.end()}, "here");
-  }
-};
-
 std::vector<float> decoded(const BaseWeight& w) {
   std::vector<float> out(kRows * kCols);
   decode_rows(w, 0, Mat(out.data(), kRows, kCols));
@@ -53,8 +28,8 @@ TEST(FileFormat, QuantisesInt8InPiecesAsInOne) {
   for (std::int64_t r = 0; r < kRows; ++r)
     absmax.push_back(quantise_int8(std::span(x).subspan(static_cast<std::size_t>(r * kCols), kCols),
                                    std::span(codes).subspan(static_cast<std::size_t>(r * kCols), kCols)));
-  const Made made(*find_file_format("int8"));
-  EXPECT_EQ(decoded(made.weight), decoded(Int8{codes.data(), absmax.data(), kRows, kCols}));
+  EXPECT_EQ(MadeWeight("int8", kRows, kCols, numbers()).decoded(),
+            decoded(Int8{codes.data(), absmax.data(), kRows, kCols}));
 }
 
 TEST(FileFormat, QuantisesNf4InPiecesAsInOne) {
@@ -63,8 +38,8 @@ TEST(FileFormat, QuantisesNf4InPiecesAsInOne) {
   std::vector<float> x = numbers(), absmax(absmax_codes.size()), nested(nf4_nested_blocks(kNumbers));
   quantise_nf4(x, codes, absmax);
   const float offset = quantise_nf4_absmax(absmax, absmax_codes, nested);
-  const Made made(*find_file_format("nf4"));
-  EXPECT_EQ(decoded(made.weight), decoded(Nf4{codes.data(), absmax_codes.data(), nested.data(), offset, kRows, kCols}));
+  EXPECT_EQ(MadeWeight("nf4", kRows, kCols, numbers()).decoded(),
+            decoded(Nf4{codes.data(), absmax_codes.data(), nested.data(), offset, kRows, kCols}));
 }
 
 TEST(FileFormat, NamesEachFormatOnce) {

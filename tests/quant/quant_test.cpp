@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "formats/safetensors.h"
 #include "formats/values.h"
-#include "quant/base_weight.h"
+#include "quant/file_format.h"
 
 namespace sori {
 namespace {
@@ -124,6 +124,17 @@ TEST(Int8, ErrsByAtMostHalfAStep) {
   std::vector<float> got(x.size());
   decode(w, 0, 0, got);
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(std::abs(x[i] - got[i]), absmax / 254 * (1 + 1e-5f));
+}
+
+TEST(BaseWeight, CanLieNowhere) {
+  std::vector<std::string> formats = file_format_names();
+  formats.insert(formats.end(), {"f32", "f16", "bf16"});
+  for (const std::string& format : formats) {
+    const BaseWeight w = weight_nowhere(format, 3, 5);
+    EXPECT_EQ(format_of(w), format);
+    EXPECT_EQ(rows_of(w), 3);
+    EXPECT_EQ(cols_of(w), 5);
+  }
 }
 
 TEST(BaseWeight, KnowsItsBytes) {
