@@ -95,13 +95,19 @@ ModelFolder open_model(const Path& folder) {
           std::move(base)};
 }
 
+const FileFormat* format_to_make(const ModelFolder& model, const std::string& base) {
+  if (model.base == base) return nullptr;
+  const FileFormat* format = find_file_format(base);
+  if (format != nullptr && find_file_format(model.base))
+    throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
+                model.path.string(), "name the unquantised model it was made from"};
+  return format;
+}
+
 ModelFolder open_model(const Path& folder, const std::string& base, Log& log) {
   ModelFolder model = open_model(folder);
-  const FileFormat* format = find_file_format(base);
-  if (format == nullptr || model.base == base) return model;
-  if (find_file_format(model.base))
-    throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
-                folder.string(), "name the unquantised model it was made from"};
+  const FileFormat* format = format_to_make(model, base);
+  if (format == nullptr) return model;
   model.file = open_quantised(model, quantisation_of(*format), log);
   model.base = base;
   return model;

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/model_folder.h"
 #include "data/dataset.h"
+#include "export/quantise.h"
 #include "plan/shapes.h"
 #include "train/options.h"
 #include "train/trainer.h"
@@ -53,7 +54,11 @@ Planned open_planned(const Options& o) {
   else
     add_lora(p.model, o.train.lora());
   keep_little(p.model, o.train.moments(), o.train.fused_step);
-  if (p.folder) {
+  const std::string& base = o.train.frozen_base();
+  const FileFormat* format = p.folder ? format_to_make(*p.folder, base) : find_file_format(base);
+  if (format) {
+    assume_base(p.model, base, quantisation_of(*format).int8_embedding);
+  } else if (p.folder) {
     Carver count = Carver::counting();
     load_weights(count, p.model, *p.folder->file);
   } else {

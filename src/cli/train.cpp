@@ -97,18 +97,10 @@ std::string readme(const TrainOptions& o, const Data& data, const Json& result) 
   return text;
 }
 
-// Checked before a model is quantised for nothing.
-const std::string& frozen_base(const TrainOptions& o) {
-  if (o.method == "full" && o.base != "model")
-    throw Error{ErrorKind::kUsage, fmt::format("{} weights cannot learn", o.base), "--base",
-                "use --method lora, or leave --base away"};
-  return o.base;
-}
-
 class Run {
  public:
   Run(const TrainOptions& o, Log& log)
-      : o_(o), log_(log), model_(open_model(o.model, frozen_base(o), log)), data_(open_data(o)) {}
+      : o_(o), log_(log), model_(open_model(o.model, o.frozen_base(), log)), data_(open_data(o)) {}
 
   Json go() {
     agree();

@@ -141,6 +141,13 @@ struct TrainOptions {
                   "use --fused-step --max-grad-norm 0 --gradient-accumulation-steps 1, with a larger "
                   "--per-device-train-batch-size for a larger batch"};
   }
+  // Checked before a model is quantised for nothing.
+  const std::string& frozen_base() const {
+    if (method == "full" && base != "model")
+      throw Error{ErrorKind::kUsage, fmt::format("{} weights cannot learn", base), "--base",
+                  "use --method lora, or leave --base away"};
+    return base;
+  }
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
   LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope}; }
