@@ -9,15 +9,14 @@ namespace {
 
 struct Options {
   JudgeOptions judge;
-  std::string data, split = "dev", predictions;
-  std::int64_t max_eval_samples = 0;
+  std::string data, predictions;
+  SplitOptions split;
   bool show_text = false;
 
   void describe(OptionTable& t) {
     judge.describe(t);
     t.path("data", data, "data set made by sori prepare").required();
-    t.text("split", split, "its split to score");
-    t.integer("max-eval-samples", max_eval_samples, "score this many, evenly spaced; 0: all", 0, 1LL << 40);
+    split.describe(t);
     t.path("predictions", predictions, "write each utterance's text and CER to this JSONL file");
     t.flag("show-text", show_text, "show the ten worst utterances with their texts");
   }
@@ -42,10 +41,7 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
   Options o;
   std::string json_path;
   if (!parse_verb(verb, words, o, json_path)) return 0;
-  const Dataset set = load_dataset(o.data, {o.split});
-  const std::vector<Utterance> utterances = evenly(set.split(o.split).utterances, o.max_eval_samples);
-  if (utterances.empty())
-    throw Error{ErrorKind::kInput, fmt::format("split {} has no utterance", o.split), o.data, "name another --split"};
+  const auto [set, utterances] = load_scored(o.data, o.split);
   Judge judge(o.judge, {set.language, set.task}, log);
   const EvalResult r = evaluate(judge.recognizer(), utterances, [&](std::size_t done, std::size_t all) {
     log.progress("evaluate", static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
@@ -60,7 +56,7 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
   print_result(text);
   if (!o.predictions.empty()) write_predictions(o.predictions, utterances, r);
   Json result = to_json(r);
-  result["split"] = o.split;
+  result["split"] = o.split.split;
   result["data_hash"] = set.hash;
   result["judge"] = judge.record();
   write_json(json_path, result);

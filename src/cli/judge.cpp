@@ -12,11 +12,29 @@ void JudgeOptions::describe(OptionTable& t) {
   t.path("adapter", adapter, "adapter folder made by sori train or PEFT").also("peft-model");
   t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
            base_choices());
+  describe_decoding(t);
+}
+
+void JudgeOptions::describe_decoding(OptionTable& t) {
   t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");
   t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
       .also("per-device-eval-batch-size");
+}
+
+void SplitOptions::describe(OptionTable& t) {
+  t.text("split", split, "its split to score");
+  t.integer("max-eval-samples", max_eval_samples, "score this many, evenly spaced; 0: all", 0, 1LL << 40);
+}
+
+Scored load_scored(const std::string& data, const SplitOptions& o) {
+  Scored s;
+  s.set = load_dataset(data, {o.split});
+  s.utterances = evenly(s.set.split(o.split).utterances, o.max_eval_samples);
+  if (s.utterances.empty())
+    throw Error{ErrorKind::kInput, fmt::format("split {} has no utterance", o.split), data, "name another --split"};
+  return s;
 }
 
 Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)

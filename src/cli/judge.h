@@ -15,7 +15,21 @@ struct JudgeOptions {
   std::int64_t max_new_tokens = kMaxNewTokens, batch = 8;
 
   void describe(OptionTable& t);
+  void describe_decoding(OptionTable& t);  // what does not say which model it is
 };
+
+// A split to score, and how much of it.
+struct SplitOptions {
+  std::string split = "dev";
+  std::int64_t max_eval_samples = 0;
+
+  void describe(OptionTable& t);
+};
+struct Scored {
+  Dataset set;
+  std::vector<Utterance> utterances;
+};
+Scored load_scored(const std::string& data, const SplitOptions& split);  // Error kInput where it is empty
 
 // Owns model, adapter, memory and recognizer.
 class Judge {

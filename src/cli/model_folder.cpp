@@ -1,6 +1,7 @@
 #include "cli/model_folder.h"
 
 #include "export/quantise.h"
+#include "formats/pickle.h"
 #include "formats/safetensors.h"
 #include "model/adapter_config.h"
 #include "model/model_hash.h"
@@ -117,7 +118,10 @@ AdapterFolder open_adapter(const Path& folder) {
   const Path config = folder / "adapter_config.json";
   AdapterFolder a;
   a.config = parse_adapter_config(read_json(config), config.string());
-  a.file = std::make_unique<SafetensorsFile>(folder / "adapter_model.safetensors");
+  const Path weights = folder / "adapter_model.safetensors";
+  std::error_code code;
+  if (!std::filesystem::exists(weights, code)) refuse_pickles_in(folder);
+  a.file = std::make_unique<SafetensorsFile>(weights);
   const auto word = [&](const char* key) {
     const auto found = a.file->metadata().find(key);
     return found == a.file->metadata().end() ? std::string() : found->second;

@@ -33,6 +33,38 @@ void refuse_quantised(const TensorFile& file, const WhisperConfig& config) {
                 "name the unquantised model it was made from"};
 }
 
+// All of it but the tensors.
+SourceModel open_folder(const Path& folder) {
+  SourceModel model;
+  model.file = open_safetensors_folder(folder);
+  const Json json = read_json(folder / "config.json");
+  model.config = parse_config(json, (folder / "config.json").string());
+  for (const char* key : {"suppress_tokens", "begin_suppress_tokens"})
+    if (json.contains(key) && json[key].is_array()) model.lists[key] = json[key];
+  return model;
+}
+
+// What a weight stands for, row by row. Scales and tables are copied, for in a peer's file they need not lie aligned;
+// codes, which are nearly all of it, are bytes and stay where they are.
+FillRow decoded_rows(const TensorFile& base, const NamedShape& t, const StoredWeight& stored) {
+  struct Weight {
+    std::vector<std::vector<std::byte>> copies;
+    BaseWeight view;
+  };
+  const auto weight = std::make_shared<Weight>();
+  FileFormat::Parts parts;
+  for (const TensorView& part : stored.parts) {
+    const bool bytes = size_of(part.type) == 1;
+    if (!bytes) weight->copies.emplace_back(part.bytes.begin(), part.bytes.end());
+    parts.emplace_back(bytes ? part.bytes : std::span<const std::byte>(weight->copies.back()));
+  }
+  const std::int64_t rows = t.shape[0], cols = row_length(t.shape);
+  weight->view = stored.format->view(rows, cols, parts, base.where() + ": " + t.name);
+  return [weight, cols](std::int64_t row, std::span<float> values) {
+    decode_rows(weight->view, row, Mat(values.data(), 1, cols));
+  };
+}
+
 // What is left over after the list must be the tied output projection.
 void account_for_others(const TensorFile& file, std::size_t listed, SourceModel& model) {
   if (file.tensors().size() == listed) return;
@@ -53,20 +85,35 @@ void account_for_others(const TensorFile& file, std::size_t listed, SourceModel&
 }  // namespace
 
 SourceModel open_hf_model(const Path& folder) {
-  SourceModel model;
-  model.file = open_safetensors_folder(folder);
-  const Json json = read_json(folder / "config.json");
-  model.config = parse_config(json, (folder / "config.json").string());
+  SourceModel model = open_folder(folder);
   refuse_quantised(*model.file, model.config);
-  for (const char* key : {"suppress_tokens", "begin_suppress_tokens"})
-    if (json.contains(key) && json[key].is_array()) model.lists[key] = json[key];
-
   const auto list = tensor_list(model.config);
   for (const NamedShape& wanted : list) {
     const TensorView& t = checked(*model.file, wanted);
     model.tensors.push_back(unchanged(t, t.bytes, model.file->where()));
+    model.tensors.back().release = [file = model.file.get(), &t] { file->drop_pages(t); };
   }
   account_for_others(*model.file, list.size(), model);
+  return model;
+}
+
+SourceModel open_decoded_model(const Path& folder, const TensorFile& base) {
+  SourceModel model = open_folder(folder);
+  // Of a quantised folder: convolutions keep the model's own type, or bf16 where that was f32.
+  const DType matrices = model.file->get("model.encoder.conv1.weight").type;
+  for (const NamedShape& t : tensor_list(model.config)) {
+    const StoredWeight own = find_weight(*model.file, t), stored = find_weight(base, t);
+    const TensorInfo info{t.name, own.format ? matrices : own.parts[0].type, t.shape};
+    const TensorView& plain = stored.parts[0];
+    model.tensors.push_back(stored.format ? computed(info, decoded_rows(base, t, stored), base.where())
+                            : plain.type == info.type
+                                ? unchanged(info, plain.bytes, base.where())
+                                : computed(info, unchanged(plain, plain.bytes, base.where()).rows, base.where()));
+    model.tensors.back().release = [&base, parts = stored.parts] {
+      for (const TensorView& part : parts)
+        if (!part.bytes.empty()) base.drop_pages(part);
+    };
+  }
   return model;
 }
 

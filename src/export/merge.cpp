@@ -75,23 +75,20 @@ std::vector<OutTensor> merged_tensors(const SourceModel& base,
       tensors.push_back(stored);
       continue;
     }
-    const TensorView& view = base.file->get(info.name);
-    const std::int64_t cols = row_length(info.shape);
-    auto fill = [&view, cols, delta](std::int64_t row, std::span<float> values) {
-      read_floats(view, row * cols, values);
+    auto fill = [rows = stored.rows, delta](std::int64_t row, std::span<float> values) {
+      rows(row, values);
       if (delta) delta->add_row(row, values);
     };
     tensors.push_back(computed(std::move(info), std::move(fill), base.file->where()));
+    tensors.back().release = stored.release;
   }
   return tensors;
 }
 
 }  // namespace
 
-MergeReport merge_adapter(const Path& model, const Path& adapter, const Path& target, const MergeOptions& options) {
-  using Existing = AtomicFolder::Existing;
-  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
-  const SourceModel base = open_hf_model(model);
+MergeReport merge_into(const Path& folder, const Path& model, const Path& adapter, const MergeOptions& options) {
+  const SourceModel base = options.decoded ? open_decoded_model(model, *options.decoded) : open_hf_model(model);
   const Path config_path = adapter / "adapter_config.json", weights_path = adapter / "adapter_model.safetensors";
   const LoraConfig lora = parse_adapter_config(read_json(config_path), config_path.string());
   std::error_code code;
@@ -103,9 +100,16 @@ MergeReport merge_adapter(const Path& model, const Path& adapter, const Path& ta
   MergeReport report;
   report.merged = static_cast<int>(deltas.size());
   report.type = embedding_type(tensors);
-  report.files = write_side_files(model, folder.path(), base.config, report.type, base.lists, Copied::kAll);
-  adjust_configs(folder.path(), options.type, file.metadata());
-  report.bytes = write_tensors(folder.path(), tensors, options.progress, options.max_shard);
+  report.files = write_side_files(model, folder, base.config, report.type, base.lists, Copied::kAll);
+  adjust_configs(folder, options.type, file.metadata());
+  report.bytes = write_tensors(folder, tensors, options.progress, options.max_shard);
+  return report;
+}
+
+MergeReport merge_adapter(const Path& model, const Path& adapter, const Path& target, const MergeOptions& options) {
+  using Existing = AtomicFolder::Existing;
+  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  MergeReport report = merge_into(folder.path(), model, adapter, options);
   folder.commit();
   return report;
 }

@@ -31,11 +31,13 @@ OutTensor unchanged(TensorInfo info, std::span<const std::byte> bytes, const std
       sink(piece);
     }
   };
-  return {std::move(info), std::move(produce)};
+  auto rows = [view = TensorView{info, bytes}, cols = row_length(info.shape)](
+                  std::int64_t row, std::span<float> values) { read_floats(view, row * cols, values); };
+  return {std::move(info), std::move(produce), std::move(rows)};
 }
 
 OutTensor computed(TensorInfo info, FillRow fill, const std::string& where) {
-  auto produce = [info, fill = std::move(fill), where](const ByteSink& sink) {
+  auto produce = [info, fill, where](const ByteSink& sink) {
     const std::int64_t rows = row_count(info.shape), cols = row_length(info.shape);
     const std::int64_t most = std::clamp<std::int64_t>(kPieceElements / cols, 1, rows);
     const std::size_t row_bytes = static_cast<std::size_t>(cols) * size_of(info.type);
@@ -53,7 +55,7 @@ OutTensor computed(TensorInfo info, FillRow fill, const std::string& where) {
       sink(piece);
     }
   };
-  return {std::move(info), std::move(produce)};
+  return {std::move(info), std::move(produce), std::move(fill)};
 }
 
 DType embedding_type(const std::vector<OutTensor>& tensors) {
@@ -79,6 +81,7 @@ std::uint64_t write_tensors(const Path& folder, const std::vector<OutTensor>& te
       writer.write(info.name, piece);
       done += static_cast<std::int64_t>(piece.size());
     });
+    if (by_name.at(info.name)->release) by_name.at(info.name)->release();
     if (progress) progress(done, static_cast<std::int64_t>(writer.total_bytes()));
   }
   writer.commit();

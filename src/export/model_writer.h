@@ -12,9 +12,13 @@ namespace sori {
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 using ByteProgress = std::function<void(std::int64_t done, std::int64_t total)>;  // bytes
 
+using FillRow = std::function<void(std::int64_t row, std::span<float> values)>;
+
 struct OutTensor {
   TensorInfo info;
   std::function<void(const ByteSink&)> produce;  // all bytes of the tensor, in pieces
+  FillRow rows = {};                             // its numbers, before they are rounded to its type; none of codes
+  std::function<void()> release = {};            // lets go of the pages that it was read from
 };
 
 // Tensors of f32, f16 or bf16 as rows: [n] is one row, [out, in, 3] has out rows of in * 3.
@@ -26,7 +30,6 @@ OutTensor unchanged(TensorInfo info, std::span<const std::byte> bytes, const std
 
 // A tensor made row by row and rounded to its type; fill(row, values) is called once a row, by several threads at a
 // time. Error kNumeric when a rounded number is NaN or infinite.
-using FillRow = std::function<void(std::int64_t row, std::span<float> values)>;
 OutTensor computed(TensorInfo info, FillRow fill, const std::string& where);
 
 // The type of embed_tokens.weight, which stands for the model's.

@@ -127,10 +127,7 @@ OutTensor kept(const TensorFile& file, const TensorView& source) {
   };
   OutTensor out = type == source.type ? unchanged(source, source.bytes, file.where())
                                       : computed({source.name, type, source.shape}, read, file.where());
-  out.produce = [produce = std::move(out.produce), &file, &source](const ByteSink& sink) {
-    produce(sink);
-    file.drop_pages(source);
-  };
+  out.release = [&file, &source] { file.drop_pages(source); };
   return out;
 }
 

@@ -155,11 +155,11 @@ SideFiles write_side_files(const Path& source, const Path& target, const Whisper
 }
 
 void adjust_configs(const Path& folder, const std::optional<DType>& type, const Metadata& metadata) {
-  if (type) {
-    Json config = read_json(folder / "config.json");
+  Json config = read_json(folder / "config.json");
+  const bool quantised = config.erase("quantization_config") > 0;
+  if (type)
     for (const char* key : {"dtype", "torch_dtype"}) config[key] = config_name_of(*type);
-    write_file(folder / "config.json", to_text(config));
-  }
+  if (type || quantised) write_file(folder / "config.json", to_text(config));
   Json generation = read_json(folder / "generation_config.json");
   bool changed = false;
   for (const char* key : {"language", "task"})

@@ -57,7 +57,8 @@ enum class Copied { kTokenizer, kTokenizerAndAudio, kAll };
 SideFiles write_side_files(const Path& source, const Path& target, const WhisperConfig& config, DType dtype,
                            const Json& lists, Copied copied);
 
-// What copied files must say differently of another model: its type, and the language and task that `metadata` states.
+// What copied files must say differently of an unquantised model: its type, and the language and task that `metadata`
+// states.
 void adjust_configs(const Path& folder, const std::optional<DType>& type, const Metadata& metadata);
 
 }  // namespace sori

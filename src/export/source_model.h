@@ -20,6 +20,10 @@ struct SourceModel {
 // The Hugging Face layout. Types stay; proj_out.weight is dropped when it equals the embedding.
 SourceModel open_hf_model(const Path& folder);
 
+// A model as a quantised base decodes it: numbers of `base` in the types of `folder`, which is the unquantised model
+// that it was made from, or the quantised one itself. The base must outlive the result.
+SourceModel open_decoded_model(const Path& folder, const TensorFile& base);
+
 // A CTranslate2 folder (WhisperSpec, revision 3). f32, f16 and bf16 stay, a file with int8 weights becomes f32
 // throughout.
 SourceModel open_ct2_model(const Path& folder);

@@ -2,46 +2,10 @@
 // where it stopped.
 #include <gtest/gtest.h>
 
-#include "cli/cli.h"
-#include "cli/tiny_world.h"
+#include "cli/verbs.h"
 
 namespace sori::test {
 namespace {
-
-using sori::testing::TemporaryFolder;
-
-class Verbs : public ::testing::Test {
- protected:
-  Verbs() {
-    write_model(folder / "model");
-    write_recordings(folder / "corpus");
-    EXPECT_EQ(run({"prepare", path("corpus"), path("data")}), 0);
-  }
-
-  std::string path(const std::string& name) const { return (folder / name).string(); }
-
-  int train(const std::string& out, std::vector<std::string> more) {
-    std::vector<std::string> words{"train",
-                                   "--model",
-                                   path("model"),
-                                   "--data",
-                                   path("data"),
-                                   "--output-dir",
-                                   path(out),
-                                   "--compute",
-                                   "f32",
-                                   "--max-steps",
-                                   "6",
-                                   "--train-batch-size",
-                                   "2",
-                                   "--max-new-tokens",
-                                   "3"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run(words);
-  }
-
-  TemporaryFolder folder;
-};
 
 const std::vector<std::string> kLora{
     "--method", "lora", "--lora-r", "3", "--lora-dropout", "0.1", "--gradient-accumulation-steps", "2"};

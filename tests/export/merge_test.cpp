@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "export/tiny_model.h"
+#include "export/quantised_folder.h"
 #include "support/temporary.h"
 
 namespace sori {
@@ -51,14 +51,16 @@ void write_adapter(const Path& folder, const Tensors& tensors = adapter_tensors(
 }
 
 // W + 2 B A; exact in f32 for these numbers.
-std::vector<float> merged(const std::string& layer) {
-  const Tensors base = tiny_tensors(), adapter = adapter_tensors();
-  std::vector<float> w = base.at(layer + ".weight").values;
+std::vector<float> merged(const std::string& layer, std::vector<float> w) {
+  const Tensors adapter = adapter_tensors();
   const auto& a = adapter.at("base_model.model." + layer + ".lora_A.weight").values;
   const auto& b = adapter.at("base_model.model." + layer + ".lora_B.weight").values;
   for (std::size_t i = 0; i < w.size(); ++i)
     for (std::size_t r = 0; r < kRank; ++r) w[i] += 2 * b[i / 8 * kRank + r] * a[r * 8 + i % 8];
   return w;
+}
+std::vector<float> merged(const std::string& layer) {
+  return merged(layer, tiny_tensors().at(layer + ".weight").values);
 }
 
 std::vector<float> values_of(const TensorView& t) {
@@ -108,6 +110,48 @@ TEST(Merge, KeepsTheModelsTypeUnlessAsked) {
   write_hf(folder / "base", DType::kBF16);
   write_adapter(folder / "adapter");
   EXPECT_EQ(merge_adapter(folder / "base", folder / "adapter", folder / "out").type, DType::kBF16);
+}
+
+// W as a quantised base decodes it, from the quantised copy of a model and from a quantised model alone.
+TEST(Merge, AddsToWhatAQuantisedBaseDecodesTo) {
+  for (const std::string format : {"int8", "nf4"}) {
+    const TemporaryFolder folder;
+    write_hf(folder / "base", DType::kF32);
+    write_adapter(folder / "adapter");
+    quantise_model(folder / "base", folder / "quantised", testing::quantisation(format));
+    testing::Loaded quantised(folder / "quantised");
+    const auto numbers = quantised.numbers();
+    MergeOptions options;
+    options.decoded = quantised.file.get();
+    merge_adapter(folder / "base", folder / "adapter", folder / "out", options);
+    options.type = DType::kF32;
+    merge_adapter(folder / "quantised", folder / "adapter", folder / "alone", options);
+    for (const char* out : {"out", "alone"}) {
+      EXPECT_FALSE(read_json(folder / out / "config.json").contains("quantization_config"));
+      const auto file = open_safetensors_folder(folder / out);
+      EXPECT_EQ(file->tensors().size(), numbers.size());
+      for (const auto& [name, w] : numbers) {
+        const std::string layer = name.substr(0, name.rfind('.'));
+        const bool changed = (layer == kQuery || layer == kUp) && name.ends_with(".weight");
+        EXPECT_EQ(file->get(name).type, DType::kF32) << name;
+        EXPECT_EQ(values_of(file->get(name)), changed ? merged(layer, w) : w) << format << " " << name;
+      }
+    }
+  }
+}
+
+TEST(Merge, OfAQuantisedModelKeepsTheTypeOfItsOtherMatrices) {
+  const TemporaryFolder folder;
+  write_hf(folder / "base", DType::kF16);
+  write_adapter(folder / "adapter");
+  quantise_model(folder / "base", folder / "quantised", testing::quantisation("nf4"));
+  const auto quantised = open_safetensors_folder(folder / "quantised");
+  MergeOptions options;
+  options.decoded = quantised.get();
+  EXPECT_EQ(merge_adapter(folder / "quantised", folder / "adapter", folder / "out", options).type, DType::kF16);
+  for (const TensorView& t : open_safetensors_folder(folder / "out")->tensors())
+    EXPECT_EQ(t.type, DType::kF16) << t.name;
+  EXPECT_EQ(read_json(folder / "out/config.json")["dtype"], "float16");
 }
 
 TEST(Merge, WritesShardsThatReadAsOneModel) {
