@@ -62,7 +62,7 @@ std::unique_ptr<TensorFile> open_quantised(const ModelFolder& original, const Qu
       log.line(fmt::format("base {} is made again: {}", name, e.what()));
     }
   }
-  require_disk(cached.parent_path(), quantised_bytes(config, how, original.file->get(kTokenEmbedding).type));
+  require_disk(cached.parent_path(), quantised_bytes(original.path, how));
   QuantiseOptions options;
   options.overwrite = true;
   options.progress = [&](std::int64_t done, std::int64_t total) {

@@ -110,15 +110,6 @@ const FileFormat* format_of(const NamedShape& t, const Quantisation& how) {
   return how.int8_embedding && t.name == kTokenEmbedding ? find_file_format(Int8::kFormat) : nullptr;
 }
 
-// f(i, info) for each part that is written. Peers know an embedding's parts by no name, so they need no optional ones.
-template <class F>
-void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
-  const std::vector<FilePart> parts = format.parts(t.shape[0], t.shape[1]);
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    if (!parts[i].optional || is_linear(t))
-      f(i, TensorInfo{part_name(t.name, format, parts[i].key), parts[i].type, parts[i].shape});
-}
-
 OutTensor kept(const TensorFile& file, const TensorView& source) {
   const DType type = kept_type({source.name, source.shape}, source.type);
   const std::int64_t cols = row_length(source.shape);
@@ -139,11 +130,47 @@ std::string kind_of(const std::string& name) {  // "model.encoder.layers.3.fc1.w
   return kind;
 }
 
-void write_config(const Path& folder, const Quantisation& how, const std::string& dtype) {
-  Json config = read_json(folder / "config.json");
-  config["quantization_config"] = how.format->config(dtype);
-  for (const char* key : {"dtype", "torch_dtype"}) config[key] = dtype;
-  write_file(folder / "config.json", to_text(config));
+// Those of the source, of which config.json says how the weights are stored.
+std::vector<SideFile> quantised_side_files(const Path& model, const SourceModel& source, const Quantisation& how,
+                                           DType type) {
+  std::vector<SideFile> files = side_files(model, source.config, type, source.lists, Copied::kAll);
+  const std::string dtype = config_name_of(type);
+  for (SideFile& file : files) {
+    if (file.name != "config.json") continue;
+    Json config = parse_json(file.content, (model / file.name).string());
+    config["quantization_config"] = how.format->config(dtype);
+    for (const char* key : {"dtype", "torch_dtype"}) config[key] = dtype;
+    file.content = to_text(config);
+  }
+  return files;
+}
+
+Metadata metadata_of(const Quantisation& how, const std::string& source_hash) {
+  return {{"sori_format", kFolderVersion},
+          {"sori_version", SORI_VERSION},
+          {"base", std::string(how.format->name())},
+          {"embedding", how.embedding()},
+          {"source_sha256", source_hash}};
+}
+
+// What is written of a model whose tensors are stored as type_of(tensor).
+template <class TypeOf>
+std::vector<TensorInfo> quantised_tensors(const WhisperConfig& config, const Quantisation& how, TypeOf&& type_of) {
+  std::vector<TensorInfo> tensors;
+  for (const NamedShape& t : tensor_list(config)) {
+    if (const FileFormat* format = format_of(t, how))
+      for_each_part(t, *format, [&](std::size_t, TensorInfo info) { tensors.push_back(std::move(info)); });
+    else
+      tensors.push_back({t.name, kept_type(t, type_of(t)), t.shape});
+  }
+  return tensors;
+}
+
+// Bytes of the files with these tensors. A hash is as long as any other.
+std::uint64_t weights_bytes(std::vector<TensorInfo> tensors, const Quantisation& how) {
+  Metadata metadata = metadata_of(how, std::string(2 * 32, '0'));
+  metadata["format"] = "pt";
+  return safetensors_folder_bytes(std::move(tensors), metadata);
 }
 
 }  // namespace
@@ -190,30 +217,25 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
       tensors.push_back({std::move(info), [&weight, i](const ByteSink& sink) { weight.write(i, sink); }});
     });
   }
-  write_side_files(model, folder.path(), source.config, type, source.lists, Copied::kAll);
-  write_config(folder.path(), how, dtype);
-  report.bytes = write_tensors(folder.path(), tensors, options.progress, options.max_shard,
-                               {{"sori_format", kFolderVersion},
-                                {"sori_version", SORI_VERSION},
-                                {"base", std::string(how.format->name())},
-                                {"embedding", how.embedding()},
-                                {"source_sha256", report.source_hash}});
+  for (const SideFile& file : quantised_side_files(model, source, how, type))
+    write_file(folder.path() / file.name, file.content);
+  report.bytes =
+      write_tensors(folder.path(), tensors, options.progress, options.max_shard, metadata_of(how, report.source_hash));
   for (std::size_t i = 0; i < weights.size(); ++i) report.layers[i].error = weights[i].error();
   folder.commit();
   return report;
 }
 
 std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source) {
-  std::uint64_t bytes = 0;
-  for (const NamedShape& t : tensor_list(config)) {
-    const FileFormat* format = format_of(t, how);
-    if (format == nullptr) {
-      bytes += *byte_count(kept_type(t, source), t.shape);
-      continue;
-    }
-    for_each_part(t, *format,
-                  [&](std::size_t, const TensorInfo& info) { bytes += *byte_count(info.type, info.shape); });
-  }
+  return weights_bytes(quantised_tensors(config, how, [&](const NamedShape&) { return source; }), how);
+}
+
+std::uint64_t quantised_bytes(const Path& model, const Quantisation& how) {
+  const SourceModel source = open_hf_model(model);
+  const auto type_of = [&](const NamedShape& t) { return source.file->get(t.name).type; };
+  std::uint64_t bytes = weights_bytes(quantised_tensors(source.config, how, type_of), how);
+  const DType type = kept_type({"", {1, 1}}, embedding_type(source.tensors));
+  for (const SideFile& file : quantised_side_files(model, source, how, type)) bytes += file.content.size();
   return bytes;
 }
 

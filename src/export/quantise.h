@@ -45,7 +45,9 @@ struct QuantiseReport {
 QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
                               const QuantiseOptions& options = {});
 
-// Bytes of all tensors of the folder that this would write, from shapes alone.
+// Bytes of the weights' files that this would write, from shapes alone, where all tensors of the source have one type.
 std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source);
+// Bytes of all files of the folder that this would write.
+std::uint64_t quantised_bytes(const Path& model, const Quantisation& how);
 
 }  // namespace sori

@@ -112,8 +112,8 @@ Json generation_config(const WhisperConfig& config, const TokenTable& tokens, co
   return json;
 }
 
-SideFiles write_side_files(const Path& source, const Path& target, const WhisperConfig& config, DType dtype,
-                           const Json& lists, Copied copied) {
+std::vector<SideFile> side_files(const Path& source, const WhisperConfig& config, DType dtype, const Json& lists,
+                                 Copied copied) {
   const TokenTable tokens(source / "tokenizer.json");
   if (tokens.largest_id() >= config.vocab_size)
     throw Error{ErrorKind::kInput,
@@ -141,15 +141,22 @@ SideFiles write_side_files(const Path& source, const Path& target, const Whisper
       {"merges.txt", [&] { return tokens.merges_txt(); }},
       {"added_tokens.json", [&] { return to_text(tokens.added_tokens()); }},
       {"normalizer.json", {}}};
-  SideFiles done;
+  std::vector<SideFile> made;
   for (const File& file : files) {
-    if (copied >= file.since && std::filesystem::exists(source / file.name, code)) {
-      write_file(target / file.name, read_file(source / file.name));
-      done.copied.emplace_back(file.name);
-    } else if (file.derive) {
-      write_file(target / file.name, file.derive());
-      done.derived.emplace_back(file.name);
-    }
+    if (copied >= file.since && std::filesystem::exists(source / file.name, code))
+      made.push_back({file.name, read_file(source / file.name), true});
+    else if (file.derive)
+      made.push_back({file.name, file.derive(), false});
+  }
+  return made;
+}
+
+SideFiles write_side_files(const Path& source, const Path& target, const WhisperConfig& config, DType dtype,
+                           const Json& lists, Copied copied) {
+  SideFiles done;
+  for (const SideFile& file : side_files(source, config, dtype, lists, copied)) {
+    write_file(target / file.name, file.content);
+    (file.copied ? done.copied : done.derived).push_back(file.name);
   }
   return done;
 }

@@ -45,6 +45,10 @@ Json generation_config(const WhisperConfig& config, const TokenTable& tokens, co
 
 Json preprocessor_config(int mel_bins);
 
+struct SideFile {
+  std::string name, content;
+  bool copied = false;  // from the source; otherwise derived
+};
 struct SideFiles {
   std::vector<std::string> copied, derived;  // names
 };
@@ -52,8 +56,11 @@ struct SideFiles {
 // Which of the source's own files describe the model that is written; the others are derived.
 enum class Copied { kTokenizer, kTokenizerAndAudio, kAll };
 
-// Fills `target`. tokenizer.json must be in `source`; what is neither copied nor derivable (normalizer.json) is left
-// out.
+// What a folder gets. tokenizer.json must be in `source`; what is neither copied nor derivable (normalizer.json) is
+// left out.
+std::vector<SideFile> side_files(const Path& source, const WhisperConfig& config, DType dtype, const Json& lists,
+                                 Copied copied);
+// Writes them into `target`.
 SideFiles write_side_files(const Path& source, const Path& target, const WhisperConfig& config, DType dtype,
                            const Json& lists, Copied copied);
 

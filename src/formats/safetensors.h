@@ -66,7 +66,6 @@ class SafetensorsFolderWriter {
 
  private:
   void open_next();
-  std::string shard_name(std::size_t shard) const;
   Path folder_;
   Metadata metadata_;
   std::vector<std::vector<TensorInfo>> shards_;
@@ -76,5 +75,9 @@ class SafetensorsFolderWriter {
   std::size_t opened_ = 0;
   std::unique_ptr<SafetensorsWriter> writer_;
 };
+
+// Bytes of the files that this would write, headers and index included.
+std::uint64_t safetensors_folder_bytes(std::vector<TensorInfo> tensors, const Metadata& metadata,
+                                       std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard);
 
 }  // namespace sori

@@ -36,6 +36,42 @@ std::string header_text(const std::vector<TensorInfo>& order, const Metadata& me
   return text;
 }
 
+using Shards = std::vector<std::vector<TensorInfo>>;
+
+// Each in the order in which it is written.
+Shards sharded(std::vector<TensorInfo> tensors, std::uint64_t max_shard) {
+  Shards shards;
+  std::uint64_t used = 0;
+  for (TensorInfo& t : tensors) {
+    const std::uint64_t bytes = bytes_of(t);
+    if (shards.empty() || used + bytes > max_shard) {
+      shards.emplace_back();
+      used = 0;
+    }
+    used += bytes;
+    shards.back().push_back(std::move(t));
+  }
+  require(!shards.empty(), "a model has tensors");
+  for (auto& shard : shards) shard = aligned_order(std::move(shard));
+  return shards;
+}
+
+std::string shard_name(std::size_t shard, std::size_t shards) {
+  if (shards == 1) return "model.safetensors";
+  return fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, shards);
+}
+
+std::string index_text(const Shards& shards) {
+  std::uint64_t total = 0;
+  std::map<std::string, std::string> weight_map;
+  for (std::size_t i = 0; i < shards.size(); ++i)
+    for (const TensorInfo& t : shards[i]) {
+      total += bytes_of(t);
+      weight_map[t.name] = shard_name(i, shards.size());
+    }
+  return to_text(Json{{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}});
+}
+
 }  // namespace
 
 std::vector<TensorInfo> aligned_order(std::vector<TensorInfo> tensors) {
@@ -70,35 +106,20 @@ void SafetensorsWriter::commit() {
 
 SafetensorsFolderWriter::SafetensorsFolderWriter(Path folder, std::vector<TensorInfo> tensors, Metadata metadata,
                                                  std::uint64_t max_shard)
-    : folder_(std::move(folder)), metadata_(std::move(metadata)) {
-  std::uint64_t used = 0;
-  for (TensorInfo& t : tensors) {
-    const std::uint64_t bytes = bytes_of(t);
-    if (shards_.empty() || used + bytes > max_shard) {
-      shards_.emplace_back();
-      used = 0;
+    : folder_(std::move(folder)), metadata_(std::move(metadata)), shards_(sharded(std::move(tensors), max_shard)) {
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    for (const TensorInfo& t : shards_[i]) {
+      total_bytes_ += bytes_of(t);
+      shard_of_[t.name] = i;
+      order_.push_back(t);
     }
-    used += bytes;
-    total_bytes_ += bytes;
-    shard_of_[t.name] = shards_.size() - 1;
-    shards_.back().push_back(std::move(t));
-  }
-  require(!shards_.empty(), "a model has tensors");
-  for (auto& shard : shards_) {
-    shard = aligned_order(std::move(shard));
-    order_.insert(order_.end(), shard.begin(), shard.end());
-  }
   open_next();
 }
 
 void SafetensorsFolderWriter::open_next() {
-  writer_ = std::make_unique<SafetensorsWriter>(folder_ / shard_name(opened_), shards_[opened_], metadata_);
+  writer_ =
+      std::make_unique<SafetensorsWriter>(folder_ / shard_name(opened_, shards_.size()), shards_[opened_], metadata_);
   ++opened_;
-}
-
-std::string SafetensorsFolderWriter::shard_name(std::size_t shard) const {
-  if (shards_.size() == 1) return "model.safetensors";
-  return fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, shards_.size());
 }
 
 void SafetensorsFolderWriter::write(std::string_view name, std::span<const std::byte> bytes) {
@@ -115,11 +136,18 @@ void SafetensorsFolderWriter::write(std::string_view name, std::span<const std::
 void SafetensorsFolderWriter::commit() {
   require(opened_ == shards_.size(), "every shard is written before commit");
   writer_->commit();
-  if (shards_.size() == 1) return;
-  std::map<std::string, std::string> weight_map;
-  for (const auto& [name, shard] : shard_of_) weight_map[name] = shard_name(shard);
-  const Json index = {{"metadata", {{"total_size", total_bytes_}}}, {"weight_map", weight_map}};
-  write_file(folder_ / "model.safetensors.index.json", to_text(index));
+  if (shards_.size() > 1) write_file(folder_ / "model.safetensors.index.json", index_text(shards_));
+}
+
+std::uint64_t safetensors_folder_bytes(std::vector<TensorInfo> tensors, const Metadata& metadata,
+                                       std::uint64_t max_shard) {
+  const Shards shards = sharded(std::move(tensors), max_shard);
+  std::uint64_t bytes = shards.size() > 1 ? index_text(shards).size() : 0;
+  for (const auto& shard : shards) {
+    bytes += sizeof(std::uint64_t) + header_text(shard, metadata).size();
+    for (const TensorInfo& t : shard) bytes += bytes_of(t);
+  }
+  return bytes;
 }
 
 }  // namespace sori

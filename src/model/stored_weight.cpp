@@ -81,6 +81,14 @@ StoredWeight find_weight(const TensorFile& file, const NamedShape& wanted) {
   return {nullptr, {t}};
 }
 
+std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight) {
+  const FileFormat* format = find_file_format(format_of(weight));
+  if (format == nullptr) return bytes_of(weight);
+  std::uint64_t sum = 0;
+  for_each_part(t, *format, [&](std::size_t, const TensorInfo& part) { sum += *byte_count(part.type, part.shape); });
+  return sum;
+}
+
 std::string base_of(const TensorFile& file, const WhisperConfig& config) {
   std::string_view plain = name_of(DType::kF32);
   for (const NamedShape& t : tensor_list(config)) {

@@ -30,6 +30,19 @@ bool is_quantisable(const NamedShape& t);
 // numbers.
 std::string part_name(const std::string& weight, const FileFormat& format, const std::string& key);
 
+// f(i, info) for each part i of the format that is written of a weight. Peers know an embedding's parts by no name, so
+// they need no optional ones.
+template <class F>
+void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
+  const std::vector<FilePart> parts = format.parts(t.shape[0], t.shape[1]);
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!parts[i].optional || is_linear(t))
+      f(i, TensorInfo{part_name(t.name, format, parts[i].key), parts[i].type, parts[i].shape});
+}
+
+// Bytes of a weight with everything that lies beside it in a file: bytes_of() and a format's tables.
+std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight);
+
 // What the linear layers of a model are stored as: "nf4", or the type of the embedding where none is quantised.
 std::string base_of(const TensorFile& file, const WhisperConfig& config);
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "model/load.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
@@ -42,8 +43,8 @@ BaseBytes base_bytes(Whisper& model) {
   BaseBytes bytes;
   const auto frozen = [](auto& module) {
     std::uint64_t sum = 0;
-    for_each_parameter(module, [&](const std::string&, Parameter& p) {
-      if (!p.trainable && p.shape.size() > 1) sum += bytes_of(p.weight);
+    for_each_parameter(module, [&](const std::string& name, Parameter& p) {
+      if (!p.trainable && p.shape.size() > 1) sum += stored_bytes({name, p.shape}, p.weight);
     });
     return sum;
   };

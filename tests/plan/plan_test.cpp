@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "export/quantised_folder.h"
 #include "model/load.h"
 #include "plan/choose.h"
 #include "plan/shapes.h"
@@ -65,6 +66,22 @@ TEST(BaseBytes, AreThoseOfTheFormat) {
     const double numbers = 1541.6e6, bytes = static_cast<double>(base_bytes(model).all());
     EXPECT_GT(bytes, low * numbers * 0.99) << base;
     EXPECT_LT(bytes, high * numbers) << base;
+  }
+}
+
+TEST(BaseBytes, AreThoseOfAQuantisedFolderToTheByte) {
+  for (const auto& [base, embedding] : {std::pair{"int8", "bf16"}, {"nf4", "int8"}}) {
+    const testing::TemporaryFolder folder;
+    testing::write_hf(folder / "model");
+    quantise_model(folder / "model", folder / "out", testing::quantisation(base, embedding));
+    const auto file = open_safetensors_folder(folder / "out");
+    std::uint64_t stored = 0;
+    for (const TensorView& t : file->tensors()) stored += t.bytes.size();
+    for (const NamedShape& t : tensor_list(testing::tiny_config()))
+      if (t.shape.size() == 1) stored -= file->get(t.name).bytes.size();
+    Whisper model = make_whisper(testing::tiny_config());
+    assume_base(model, base, embedding == std::string("int8"));
+    EXPECT_EQ(base_bytes(model).all(), stored) << base;
   }
 }
 
