@@ -43,6 +43,33 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+Error unknown_option(const OptionTable& table, const std::string& name, const std::string& where,
+                     const std::string& dashes) {
+  std::vector<std::string> known;
+  for (const Option& o : table.options())
+    if (!o.positional) known.push_back(o.name), known.insert(known.end(), o.aliases.begin(), o.aliases.end());
+  const std::string near = nearest_name(name, known);
+  return usage("unknown option " + dashes + name, where,
+               near.empty() ? "see --help" : fmt::format("did you mean {}{}?", dashes, near));
+}
+
+// An option's value as a word of the command line. Text stays text and a number a number: "0.5" is none, and 6 no size.
+std::vector<std::string> words_of(const Option& o, const Json& value, const std::string& where) {
+  const auto word = [&](const Json& v, const Json& like) {
+    const bool fits = (v.is_number() && like.is_number()) || v.type() == like.type();
+    if (!fits || v.is_array())
+      throw usage(fmt::format("is a {}, not a {}", v.is_array() ? "list" : v.type_name(), like.type_name()), where,
+                  like.is_string() ? "put it in quotes" : "write it as --help shows it");
+    return v.is_string() ? v.get<std::string>() : v.dump();
+  };
+  const Json like = o.value();
+  if (!like.is_array()) return {word(value, like)};
+  if (!value.is_array()) throw usage("is no list", where, "write it as [\"a\", \"b\"]");
+  std::vector<std::string> words;
+  for (const Json& v : value) words.push_back(word(v, ""));
+  return words;
+}
+
 std::string joined(const std::vector<std::string>& words, const char* separator) {
   return fmt::format("{}", fmt::join(words, separator));
 }
@@ -158,6 +185,11 @@ const Option* OptionTable::find(const std::string& name) const {
 }
 
 void parse_options(OptionTable& table, const std::vector<std::string>& words) {
+  parse_words(table, words);
+  require_given(table);
+}
+
+void parse_words(OptionTable& table, const std::vector<std::string>& words) {
   const auto store = [](Option& o, const std::string& word) {
     if (o.given && !o.repeats) throw usage("is given twice", (o.positional ? "" : "--") + o.name, "give it once");
     o.parse(word);
@@ -194,14 +226,7 @@ void parse_options(OptionTable& table, const std::vector<std::string>& words) {
       negated = option && option->is_switch();
       if (!negated) option = nullptr;
     }
-    if (!option || option->positional) {
-      std::vector<std::string> known;
-      for (const Option& o : table.options())
-        if (!o.positional) known.push_back(o.name), known.insert(known.end(), o.aliases.begin(), o.aliases.end());
-      const std::string near = nearest_name(name, known);
-      throw usage("unknown option --" + name, "",
-                  near.empty() ? "see --help" : fmt::format("did you mean --{}?", near));
-    }
+    if (!option || option->positional) throw unknown_option(table, name, "", "--");
     if (option->is_switch()) {
       if (has_value && value != "true" && value != "false")
         throw usage(fmt::format("\"{}\" is not true or false", value), "--" + name,
@@ -214,6 +239,30 @@ void parse_options(OptionTable& table, const std::vector<std::string>& words) {
       store(*option, words[++i]);
     }
   }
+}
+
+void fill_options(OptionTable& table, const std::vector<std::pair<std::string, Json>>& values,
+                  const std::string& where) {
+  std::vector<const Option*> filled;
+  for (const auto& [name, value] : values) {
+    const std::string here = where + ": " + name;
+    auto* option = const_cast<Option*>(table.find(name));
+    if (!option || option->positional) throw unknown_option(table, name, where, "");
+    if (std::find(filled.begin(), filled.end(), option) != filled.end())
+      throw usage("is given twice", here, "give it once");
+    filled.push_back(option);
+    const std::vector<std::string> words = words_of(*option, value, here);
+    if (option->given) continue;
+    try {
+      for (const std::string& word : words) option->parse(word);
+    } catch (const Error& e) {
+      throw Error{e.kind(), e.what(), where, ""};
+    }
+    option->given = true;
+  }
+}
+
+void require_given(const OptionTable& table) {
   for (const Option& o : table.options())
     if (o.is_required() && !o.given)
       throw usage(o.positional ? fmt::format("{} is missing", o.name) : fmt::format("--{} is missing", o.name), "",

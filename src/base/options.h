@@ -80,10 +80,17 @@ class OptionTable {
   std::deque<Option> options_;  // a deque: references stay valid
 };
 
-// Fills a table from words. Unknown names are Error kUsage with the nearest known name; so are values out of range, a
-// missing required option and a repeated one. "--name value", "--name=value" and "--" are understood; "--no-x" clears a
-// switch.
+// Fills a table from words, then looks for what is required. Unknown names are Error kUsage with the nearest known
+// name; so are values out of range, a missing required option and a repeated one. "--name value", "--name=value" and
+// "--" are understood; "--no-x" clears a switch.
 void parse_options(OptionTable& table, const std::vector<std::string>& words);
+void parse_words(OptionTable& table, const std::vector<std::string>& words);
+void require_given(const OptionTable& table);
+
+// Fills what is not given yet from a file's names and values, as strict as parse_words(): what words have given stays.
+// `where` is the file.
+void fill_options(OptionTable& table, const std::vector<std::pair<std::string, Json>>& values,
+                  const std::string& where);
 
 // The known name nearest to a misspelt one by edit distance; empty when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);

@@ -4,9 +4,12 @@
 #include <new>
 
 #include "base/error.h"
+#include "cli/run_file.h"
 
 namespace sori {
 namespace {
+
+constexpr const char* kConfig = "config";
 
 int report(const std::string& message, int code) {
   fmt::print(stderr, "sori: {}\n", message);
@@ -49,8 +52,8 @@ const std::vector<Verb>& verbs() {
        "sori quantize whisper-base/ whisper-base-nf4/ --base nf4", run_quantize},
       {"merge", "model", "fold an adapter into its model", "sori merge whisper-base/ run/ tuned/ --dtype f16",
        run_merge},
-      {"plan", "train", "say what a run will take, before it starts", "sori plan --size large-v3 --method lora --ram 6G",
-       run_plan},
+      {"plan", "train", "say what a run will take, before it starts",
+       "sori plan --size large-v3 --method lora --ram 6G", run_plan},
       {"train", "train", "fine-tune a model on a data set",
        "sori train --model whisper-base/ --data data/ --output-dir run/ --method lora", run_train},
       {"evaluate", "judge", "measure CER and WER on a split",
@@ -72,8 +75,15 @@ bool parse_table(const Verb& verb, OptionTable& table, const std::vector<std::st
     print_result(help_verb(verb, table));
     return false;
   }
-  parse_options(table, words);
+  parse_words(table, words);
+  if (const Option* file = table.find(kConfig); file && file->given)
+    read_run_file(table, file->value().get<std::string>());
+  require_given(table);
   return true;
+}
+
+void describe_config(OptionTable& table, std::string& path) {
+  table.path(kConfig, path, "take what is not said here from this TOML file, as sori plan --write makes it");
 }
 
 void describe_json(OptionTable& table, std::string& json_path) {

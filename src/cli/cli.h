@@ -29,6 +29,9 @@ std::string help_verb(const Verb& verb, const OptionTable& table);
 template <class Options>
 bool parse_verb(const Verb& verb, const std::vector<std::string>& words, Options& options, std::string& json_path);
 
+// Adds --config: a file with what the command line leaves open (cli/run_file.h).
+void describe_config(OptionTable& table, std::string& path);
+
 // Adds --json to a table: the same result for programs.
 void describe_json(OptionTable& table, std::string& json_path);
 void write_json(const std::string& json_path, const Json& result);  // nothing where the path is empty

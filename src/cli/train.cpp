@@ -357,8 +357,12 @@ class Run {
 
 int run_train(const Verb& verb, const std::vector<std::string>& words, Log& log) {
   TrainOptions options;
-  std::string json_path;
-  if (!parse_verb(verb, words, options, json_path)) return 0;
+  std::string config_path, json_path;
+  OptionTable table;
+  options.describe(table);
+  describe_config(table, config_path);
+  describe_json(table, json_path);
+  if (!parse_table(verb, table, words)) return 0;
   const Json result = Run(options, log).go();
   std::string text =
       fmt::format("{} steps, loss {:.4f}, {:.2f} s a step, peak memory {}\n", result.at("steps").get<std::int64_t>(),

@@ -115,6 +115,54 @@ TEST(Options, RefusesTwiceTheSameAndMissingOnes) {
   EXPECT_THAT(error_of({"--model", "M"}), testing::HasSubstr("inputs is missing"));
 }
 
+using Values = std::vector<std::pair<std::string, Json>>;
+
+TEST(Options, TakesFromAFileWhatWordsLeaveOpen) {
+  Options o;
+  parse_words(o.table, {"in", "--target-modules", "fc1", "--max_steps=7"});
+  fill_options(o.table,
+               Values{{"model", "M"},
+                      {"target-modules", {"fc2"}},
+                      {"max-steps", 9},
+                      {"r", 8},
+                      {"quiet", true},
+                      {"learning_rate", 1e-4},
+                      {"resume", false}},
+               "file");
+  require_given(o.table);
+  EXPECT_EQ(o.model, "M");
+  EXPECT_EQ(o.modules, Words{"fc1"});
+  EXPECT_EQ(o.steps, 7);
+  EXPECT_EQ(o.rank, 8);
+  EXPECT_EQ(o.rate, 1e-4);
+  EXPECT_TRUE(o.quiet);
+  EXPECT_FALSE(o.resume);
+}
+
+TEST(Options, RefusesInAFileWhatItRefusesInWords) {
+  const auto error = [](const Values& values) {
+    Options o;
+    parse_words(o.table, {"--model", "M"});
+    try {
+      fill_options(o.table, values, "file");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kUsage);
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(error({{"learning-rat", 1}}), testing::HasSubstr("file: unknown option learning-rat; did you mean"));
+  EXPECT_THAT(error({{"inputs", {"x"}}}), testing::HasSubstr("unknown option"));
+  EXPECT_THAT(error({{"r", 1}, {"lora_rank", 2}}), testing::HasSubstr("file: lora_rank: is given twice"));
+  EXPECT_THAT(error({{"lora-rank", 0}}), testing::HasSubstr("file: --lora-rank: 0 is out of range"));
+  EXPECT_THAT(error({{"lora-rank", 1.5}}), testing::HasSubstr("is not a number"));
+  EXPECT_THAT(error({{"lora-rank", "1"}}), testing::HasSubstr("is a string, not a number"));
+  EXPECT_THAT(error({{"model", 3}}), testing::HasSubstr("is a number, not a string"));
+  EXPECT_THAT(error({{"quiet", "true"}}), testing::HasSubstr("is a string, not a boolean"));
+  EXPECT_THAT(error({{"target-modules", "fc1"}}), testing::HasSubstr("is no list"));
+  EXPECT_THAT(error({{"target-modules", {1}}}), testing::HasSubstr("is a number, not a string"));
+}
+
 TEST(Options, RecordsWhatTheRunWasAskedToDo) {
   const Options o = parsed({"--learning-rate", "0.5", "--no-resume"});
   const Json record = o.table.record();
