@@ -40,7 +40,7 @@ std::string guess_format(const Path& source) {
     throw Error{ErrorKind::kInput, "is neither a folder nor a .trn, .csv, .tsv or .jsonl file", source.string(),
                 "name a corpus"};
   }
-  const std::vector<Path> top = list_files(source, false);
+  const std::vector<Path> top = list_linked_files(source, false).files;
   for (const Path& file : top)
     if (file.stem() == "metadata" && is_table(file.native())) return "table";
   const Tree tree = list_tree(source);

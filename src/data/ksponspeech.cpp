@@ -144,6 +144,7 @@ Corpus read_ksponspeech(const Path& source, const Progress& progress) {
   const bool one_list = !std::filesystem::is_directory(source, code);
   corpus.root = one_list ? (source.has_parent_path() ? source.parent_path() : Path{"."}) : source;
   Tree tree = list_tree(corpus.root);
+  note_links(tree.links, corpus);
   if (one_list) tree.lists = {source.filename().native()};
 
   SoundIndex index(tree.sounds);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kReportEvery = 100;  // utterances
 
-std::string joined(const std::set<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+std::string joined(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
 std::vector<Corpus> read_corpora(const PrepareOptions& options, const Progress& progress) {
   std::vector<Corpus> corpora;
@@ -48,7 +48,7 @@ std::string choose_language(const PrepareOptions& options, const std::vector<Cor
     for (const RawUtterance& u : corpus.utterances)
       if (const auto code = language_code(u.language.substr(0, u.language.find_first_of("-_")))) named.emplace(*code);
   if (named.size() > 1)
-    throw Error{ErrorKind::kUsage, "the tables name several languages: " + joined(named), "",
+    throw Error{ErrorKind::kUsage, "the tables name several languages: " + joined({named.begin(), named.end()}), "",
                 "choose one with --language; a data set has one"};
   return named.empty() ? "ko" : *named.begin();
 }
@@ -199,7 +199,12 @@ std::vector<std::string> PrepareReport::remarks() const {
         line += fmt::format(", {} read as {}", files, choice.at("encoding").get<std::string>());
     if (notes.contains("sound_not_listed"))
       line += fmt::format(", {} sound files stand in no list", notes.at("sound_not_listed").get<std::int64_t>());
+    if (notes.contains("links_followed"))
+      line += fmt::format(", {} links followed", notes.at("links_followed").get<std::int64_t>());
     lines.push_back(std::move(line));
+    if (notes.contains("links_not_followed"))
+      lines.push_back("not followed, because these links lead to nothing or to folders that were read already: " +
+                      joined(notes.at("links_not_followed")));
   }
   for (const auto& [name, split] : info.at("splits").items()) {
     for (const auto& [flag, n] : split.at("flags").items())

@@ -33,7 +33,8 @@ bool is_table(const std::string& path) {
 
 Tree list_tree(const Path& root) {
   Tree tree;
-  for (Path& file : list_files(root)) {
+  tree.links = list_linked_files(root);
+  for (const Path& file : std::exchange(tree.links.files, {})) {
     const std::string extension = lower_extension(file.native());
     const bool sound =
         extension == "wav" || extension == "flac" || extension == "mp3" || extension == "ogg" || extension == "pcm";
@@ -42,6 +43,11 @@ Tree list_tree(const Path& root) {
     if (extension == "trn") tree.lists.push_back(file.native());
   }
   return tree;
+}
+
+void note_links(const LinkedFiles& links, Corpus& corpus) {
+  if (links.followed > 0) corpus.notes["links_followed"] = links.followed;
+  for (const Path& link : links.not_followed) corpus.notes["links_not_followed"].push_back(printable(link.native()));
 }
 
 TranscriptFiles read_transcripts(const Path& root, const std::vector<std::string>& paths, Encoding otherwise,

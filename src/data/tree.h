@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/linked_files.h"
 #include "data/corpus.h"
 #include "data/transcript_file.h"
 
@@ -14,8 +15,12 @@ struct Tree {
   std::vector<std::string> sounds;       // wav, flac, mp3, ogg, pcm
   std::vector<std::string> transcripts;  // .txt
   std::vector<std::string> lists;        // .trn
+  LinkedFiles links;                     // what became of the links; without the files
 };
 Tree list_tree(const Path& root);
+
+// Counts the links of a corpus in its notes.
+void note_links(const LinkedFiles& links, Corpus& corpus);
 
 std::string without_extension(const std::string& path);
 std::string lower_extension(const std::string& path);  // "wav"; empty when there is none

@@ -338,6 +338,26 @@ TEST(Prepare, RemarksOnWhatAPersonShouldSee) {
                           "dev: 1 with odd_bytes", "dev: 1 sentences stand in train too"));
 }
 
+TEST(Prepare, FollowsLinksAndCountsThem) {
+  TemporaryFolder t;
+  put_pair(t / "c/a", 0.1, "네");
+  put_pair(t / "elsewhere/b", 0.1, "아니");
+  put_pair(t / "elsewhere/far", 0.1, "음");
+  put(t / "c/gone.txt", "저");
+  std::filesystem::create_directory_symlink(t / "elsewhere", t / "c/train");
+  std::filesystem::create_symlink(t / "elsewhere/nothing.pcm", t / "c/gone.pcm");
+  std::filesystem::create_directory_symlink(t / "c", t / "c/loop");
+  PrepareOptions options = options_for({t / "c", t / "out"});
+  options.split = "train";
+  const PrepareReport report = run(options);
+  EXPECT_THAT(ids(load_dataset(t / "out").split("train")), ElementsAre("a", "train/b", "train/far"));
+  EXPECT_EQ(reasons(t / "out"), (std::map<std::string, std::string>{{"gone", "audio_missing"}}));
+  EXPECT_THAT(report.remarks(),
+              ElementsAre((t / "c").string() + ": ksponspeech, .txt read as UTF-8, 1 links followed",
+                          "not followed, because these links lead to nothing or to folders that were read already: "
+                          "gone.pcm, loop"));
+}
+
 TEST(PrepareOptions, TakesSeveralSourcesBeforeTheOutput) {
   PrepareOptions options;
   OptionTable table;
