@@ -205,6 +205,10 @@ std::vector<std::string> PrepareReport::remarks() const {
     if (notes.contains("links_not_followed"))
       lines.push_back("not followed, because these links lead to nothing or to folders that were read already: " +
                       joined(notes.at("links_not_followed")));
+    for (const auto& [note, why] :
+         {std::pair{"tables_not_read", "not read, because their names are neither metadata nor a split's"},
+          std::pair{"tables_without_rows", "without a row"}})
+      if (notes.contains(note)) lines.push_back(fmt::format("tables {}: {}", why, joined(notes.at(note))));
   }
   for (const auto& [name, split] : info.at("splits").items()) {
     for (const auto& [flag, n] : split.at("flags").items())

@@ -214,18 +214,23 @@ class TableReader {
   std::string audio_, text_, start_, end_, duration_, language_, split_, id_;
 };
 
-// A folder's tables: metadata.*, or those named after a split, or the only one.
-Names tables_in(const Path& folder) {
-  Names all, named;
-  for (const Path& file : list_files(folder, false)) {
+// A folder's tables: metadata.* and those named after a split, or the only one. The others are noted.
+Names tables_in(const Path& folder, Corpus& corpus) {
+  Names named, others;
+  const LinkedFiles found = list_linked_files(folder, false);
+  note_links(found, corpus);
+  for (const Path& file : found.files) {
     if (!is_table(file.native())) continue;
-    all.push_back(file.native());
     const std::string stem = file.stem().native();
-    if (stem == "metadata" || !split_of_name(stem).empty()) named.push_back(file.native());
+    const bool known = stem == "metadata" || !split_of_name(stem).empty();
+    (known ? named : others).push_back(file.native());
   }
-  if (!named.empty()) return named;
-  if (all.size() == 1) return all;
-  throw Error{ErrorKind::kInput, fmt::format("holds {} tables", all.size()), folder.string(), "name the table itself"};
+  if (named.empty() && others.size() == 1) return others;
+  if (named.empty())
+    throw Error{ErrorKind::kInput, fmt::format("holds {} tables", others.size()), folder.string(),
+                "name the table itself"};
+  for (const std::string& file : others) corpus.notes["tables_not_read"].push_back(printable(file));
+  return named;
 }
 
 }  // namespace
@@ -236,7 +241,7 @@ Corpus read_table(const Path& source, const CorpusOptions& options) {
   std::error_code code;
   const bool folder = std::filesystem::is_directory(source, code);
   corpus.root = folder ? source : source.has_parent_path() ? source.parent_path() : Path{"."};
-  for (const std::string& file : folder ? tables_in(source) : Names{source.filename().native()}) {
+  for (const std::string& file : folder ? tables_in(source, corpus) : Names{source.filename().native()}) {
     if (!is_table(file)) throw Error{ErrorKind::kInput, "is not a .csv, .tsv or .jsonl file", file, "name a table"};
     const Table table = read_table_file(file, corpus);
     if (table.rows.empty()) {

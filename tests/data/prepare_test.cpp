@@ -358,6 +358,18 @@ TEST(Prepare, FollowsLinksAndCountsThem) {
                           "gone.pcm, loop"));
 }
 
+TEST(Prepare, NamesTheTablesThatItDidNotUse) {
+  TemporaryFolder t;
+  put_pcm(t / "c/a.wav", 0.1);
+  put(t / "c/train.csv", "path,text\na.wav,네\n");
+  put(t / "c/dev.csv", "path,text\n");
+  put(t / "c/other.csv", "path,text\na.wav,네\n");
+  EXPECT_THAT(run(options_for({t / "c", t / "out"})).remarks(),
+              ElementsAre(HasSubstr("table"),
+                          "tables not read, because their names are neither metadata nor a split's: other.csv",
+                          "tables without a row: dev.csv", "train: 1 with headerless"));
+}
+
 TEST(PrepareOptions, TakesSeveralSourcesBeforeTheOutput) {
   PrepareOptions options;
   OptionTable table;

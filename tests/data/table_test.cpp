@@ -90,10 +90,14 @@ TEST(Table, TakesOneTableASplitFromAFolder) {
   put(t / "train.tsv", "path\tsentence\na.mp3\t가\n");
   put(t / "test.tsv", "path\tsentence\nb.mp3\t나\n");
   put(t / "validated.tsv", "path\tsentence\nc.mp3\t다\n");
+  std::filesystem::rename(t / "test.tsv", t / "lists");
+  std::filesystem::create_symlink("lists", t / "test.tsv");
   const Corpus corpus = read(t.path());
   EXPECT_THAT(texts(corpus), UnorderedElementsAre(Pair("a", "가"), Pair("b", "나")));
   EXPECT_EQ(corpus.utterances[0].split, "eval");
   EXPECT_EQ(corpus.utterances[1].split, "train");
+  EXPECT_EQ(corpus.notes["tables_not_read"], Json{"validated.tsv"});
+  EXPECT_EQ(corpus.notes["links_followed"], 1);
 }
 
 TEST(Table, TakesNoEmptyFile) {
