@@ -28,6 +28,7 @@ FILES = {
     "tiny_steps": tiny.steps,
     "adamw_8bit": optimizer.adamw_8bit,
     "quant": quant.quant,
+    "fp8": quant.fp8,
     "real_logits": real.logits,
     "greedy": real.greedy,
 }

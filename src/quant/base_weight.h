@@ -5,6 +5,7 @@
 
 #include <variant>
 
+#include "quant/fp8.h"
 #include "quant/int8.h"
 #include "quant/nf4.h"
 #include "tensor/mat.h"
@@ -27,12 +28,12 @@ void decode(const Dense<T>& w, std::int64_t row, std::int64_t first, std::span<f
     out[i] = to_float(w.data[row * w.cols + first + static_cast<std::int64_t>(i)]);
 }
 
-using BaseWeight = std::variant<Dense<float>, Dense<f16>, Dense<bf16>, Int8, Nf4>;
+using BaseWeight = std::variant<Dense<float>, Dense<f16>, Dense<bf16>, Int8, Nf4, Fp8>;
 
 std::int64_t rows_of(const BaseWeight& w);
 std::int64_t cols_of(const BaseWeight& w);
 std::size_t bytes_of(const BaseWeight& w);        // with its scales
-std::string_view format_of(const BaseWeight& w);  // "f32", "f16", "bf16", "int8", "nf4"
+std::string_view format_of(const BaseWeight& w);  // "f32", "nf4": its type's kFormat
 
 // The numbers of an f32, f16 or bf16 weight where they lie; empty for a quantised one.
 ConstMat dense(const BaseWeight& w);

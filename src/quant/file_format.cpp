@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/threads.h"
+#include "quant/fp8.h"
 #include "quant/int8.h"
 #include "quant/nf4.h"
 
@@ -199,12 +200,55 @@ class Nf4Format : public FileFormat {
   }
 };
 
+class Fp8Format : public FileFormat {
+ public:
+  std::string_view name() const override { return Fp8::kFormat; }
+  std::string_view mark() const override { return ".weight_scale"; }
+  std::string_view peer() const override { return "compressed-tensors"; }
+  int bits() const override { return 8; }
+  std::vector<FilePart> parts(std::int64_t rows, std::int64_t cols) const override {
+    return {{".weight", DType::kF8, {rows, cols}}, {".weight_scale", DType::kF32, {rows, 1}}};
+  }
+
+  BaseWeight view(std::int64_t rows, std::int64_t cols, const Parts& parts, const std::string& where) const override {
+    require_scales(parts[1], "weight_scale", where);
+    return Fp8{typed<e4m3>(parts[0]), typed<float>(parts[1]), rows, cols};
+  }
+
+  void refuse_not_numbers(const Parts& parts, const std::string& where) const override {
+    bool found = false;
+    for (const std::byte code : parts[0]) found |= is_nan({static_cast<std::uint8_t>(code)});
+    if (found)
+      throw Error{ErrorKind::kNumeric, "weight holds a code that is NaN", where,
+                  "quantise the original model again (sori quantize)"};
+  }
+
+  void quantise(const Numbers& n, const WritableParts& parts) const override {
+    const auto scales = typed<float>(parts[1], 0, n.rows);
+    for_each_row(n, [&](std::int64_t row, std::span<const float> numbers) {
+      scales[static_cast<std::size_t>(row)] = quantise_fp8(numbers, typed<e4m3>(parts[0], row * n.cols, n.cols));
+    });
+  }
+
+  // Weights alone: products are those of the numbers that the codes stand for.
+  Json config(const std::string& /*dtype*/) const override {
+    const Json weights = {
+        {"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}, {"symmetric", true}, {"dynamic", false}};
+    return {{"quant_method", peer()},
+            {"format", "float-quantized"},
+            {"quantization_status", "compressed"},
+            {"config_groups", {{"group_0", {{"targets", {"Linear"}}, {"weights", weights}}}}},
+            {"ignore", {"proj_out"}}};
+  }
+};
+
 }  // namespace
 
 const std::vector<const FileFormat*>& file_formats() {
   static const Int8Format int8;
   static const Nf4Format nf4;
-  static const std::vector<const FileFormat*> all{&int8, &nf4};
+  static const Fp8Format fp8;
+  static const std::vector<const FileFormat*> all{&int8, &nf4, &fp8};
   return all;
 }
 

@@ -49,6 +49,10 @@ std::function<void(Content&)> first_float(const std::string& tensor, float value
   return [=](Content& c) { std::memcpy(c.tensors.at(kLayer + tensor).bytes.data(), &value, sizeof value); };
 }
 
+std::function<void(Content&)> last_byte(const std::string& tensor, char value) {
+  return [=](Content& c) { c.tensors.at(tensor).bytes.back() = value; };
+}
+
 std::vector<Damage> damages() {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const auto rename = [](const std::string& from, const std::string& to) {
@@ -106,7 +110,21 @@ std::vector<Damage> damages() {
        [](Content& c) {
          c.tensors.at(kLayer + ".weight").shape = {8, 12};
        },
-       "tensor is i8 [8, 12], int8 of this model needs i8 [12, 8]"}};
+       "tensor is i8 [8, 12], int8 of this model needs i8 [12, 8]"},
+      {"CodeOfNoNumber", "fp8", last_byte(kLayer + ".weight", '\x7f'), "weight holds a code that is NaN",
+       ErrorKind::kNumeric},
+      {"NegativeCodeOfNoNumber", "fp8", last_byte(kLayer + ".weight", '\xff'), kLayer, ErrorKind::kNumeric},
+      {"NegativeRowScale", "fp8", first_float(".weight_scale", -1), "weight_scale holds a scale", ErrorKind::kNumeric},
+      {"InfiniteRowScale", "fp8", first_float(".weight_scale", kInfinity), "weight_scale holds a scale",
+       ErrorKind::kNumeric},
+      {"ScaleOfTheMatrix", "fp8",
+       [](Content& c) {
+         c.tensors[kLayer + ".weight_scale"] = {DType::kF32, {1}, floats({1})};
+       },
+       "tensor is f32 [1], fp8 of this model needs f32 [12, 1]"},
+      {"NoScale", "fp8", erase(kLayer + ".weight_scale"), "tensor has type f8_e4m3, not one of"},
+      {"IntegersWithAScale", "fp8", [](Content& c) { c.tensors.at(kLayer + ".weight").type = DType::kI8; },
+       "tensor is i8 [12, 8], fp8 of this model needs f8_e4m3 [12, 8]"}};
 }
 
 class Damaged : public ::testing::TestWithParam<Damage> {};
@@ -168,7 +186,7 @@ void write_unaligned(const Path& path, const Content& content) {
   std::string data = "x";
   header["odd"] = {{"dtype", "U8"}, {"shape", {1}}, {"data_offsets", {0, 1}}};
   const std::map<DType, const char*> types{
-      {DType::kF16, "F16"}, {DType::kF32, "F32"}, {DType::kI8, "I8"}, {DType::kU8, "U8"}};
+      {DType::kF16, "F16"}, {DType::kF32, "F32"}, {DType::kI8, "I8"}, {DType::kU8, "U8"}, {DType::kF8, "F8_E4M3"}};
   for (const auto& [name, t] : content.tensors) {
     header[name] = {
         {"dtype", types.at(t.type)}, {"shape", t.shape}, {"data_offsets", {data.size(), data.size() + t.bytes.size()}}};

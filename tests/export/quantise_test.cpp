@@ -108,12 +108,12 @@ TEST_P(Quantise, WritesTheSameBytesOnAnyNumberOfThreads) {
   EXPECT_EQ(read_file(folder / "1/model.safetensors"), read_file(folder / "3/model.safetensors"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Quantise,
-                         ::testing::Values(Case{"Int8", "int8", "bf16", DType::kBF16},
-                                           Case{"Int8AndEmbedding", "int8", "int8", DType::kF16},
-                                           Case{"Nf4", "nf4", "bf16", DType::kF32},
-                                           Case{"Nf4AndEmbedding", "nf4", "int8", DType::kBF16}),
-                         [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Formats, Quantise,
+    ::testing::Values(Case{"Int8", "int8", "bf16", DType::kBF16}, Case{"Int8AndEmbedding", "int8", "int8", DType::kF16},
+                      Case{"Nf4", "nf4", "bf16", DType::kF32}, Case{"Nf4AndEmbedding", "nf4", "int8", DType::kBF16},
+                      Case{"Fp8", "fp8", "bf16", DType::kF32}, Case{"Fp8AndEmbedding", "fp8", "int8", DType::kBF16}),
+    [](const auto& i) { return i.param.name; });
 
 TEST(QuantisedFolder, KeepsSixteenBitsOfMatricesAndVectorsAsTheyAre) {
   for (const DType source : {DType::kF32, DType::kF16, DType::kBF16}) {
@@ -136,6 +136,7 @@ TEST(QuantisedFolder, NamesAnInt8EmbeddingSoThatPeersDoNotTakeItForNumbers) {
   write_hf(folder / "model");
   EXPECT_TRUE(quantisation("nf4").int8_embedding);
   EXPECT_FALSE(quantisation("int8").int8_embedding);
+  EXPECT_FALSE(quantisation("fp8").int8_embedding);
   quantise_model(folder / "model", folder / "out", quantisation("nf4"), {});
   const SafetensorsFile file(folder / "out/model.safetensors");
   EXPECT_EQ(file.find(kEmbedding), nullptr);

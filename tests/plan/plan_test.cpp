@@ -61,7 +61,8 @@ INSTANTIATE_TEST_SUITE_P(Runs, Planned,
                          });
 
 TEST(BaseBytes, AreThoseOfTheFormat) {
-  for (const auto& [base, low, high] : {std::tuple{"bf16", 2.0, 2.01}, {"int8", 1.0, 1.15}, {"nf4", 0.5, 0.57}}) {
+  for (const auto& [base, low, high] :
+       {std::tuple{"bf16", 2.0, 2.01}, {"int8", 1.0, 1.15}, {"nf4", 0.5, 0.57}, {"fp8", 1.0, 1.15}}) {
     Whisper model = planned("large-v3", "lora", base);
     const double numbers = 1541.6e6, bytes = static_cast<double>(base_bytes(model).all());
     EXPECT_GT(bytes, low * numbers * 0.99) << base;

@@ -141,6 +141,7 @@ TEST(BaseWeight, KnowsItsBytes) {
   EXPECT_EQ(bytes_of(Dense<bf16>{nullptr, 3, 100}), 600u);
   EXPECT_EQ(bytes_of(Int8{nullptr, nullptr, 3, 100}), 312u);
   EXPECT_EQ(bytes_of(Nf4{nullptr, nullptr, nullptr, 0, 3, 101}), 152u + 5 + 4);
+  EXPECT_EQ(bytes_of(Fp8{nullptr, nullptr, 3, 100}), 312u);
   EXPECT_EQ(format_of(Int8{}), "int8");
   EXPECT_EQ(format_of(Nf4{}), "nf4");
 }

@@ -1,4 +1,4 @@
-"""bitsandbytes' int8 rows and nf4 blocks with double quantisation, on CPU."""
+"""bitsandbytes' int8 rows and nf4 blocks with double quantisation, and PyTorch's float8_e4m3fn with a scale a row, on CPU."""
 import torch
 
 from .common import versions, write_tensors
@@ -55,3 +55,29 @@ def quant(_model):
         out[f"{name}.int8_decoded"] = int8.float() * scb.unsqueeze(1).mul(1.0 / 127.0)
     write_tensors("quant.safetensors", out, {"versions": versions("torch", "bitsandbytes"),
                                              "note": "NAME.numbers in f32; nf4 with double quantisation, int8 by rows"})
+
+
+E4M3_LARGEST = torch.finfo(torch.float8_e4m3fn).max  # 448
+
+
+def e4m3_tensors():
+    yield from (case for case in tensors() if case[0] != "many_blocks")  # which says nothing of rows
+    numbers = torch.arange(0x7F, dtype=torch.uint8).view(torch.float8_e4m3fn).float()
+    ties = torch.zeros(2, 256)
+    ties[0, :127], ties[1, :127] = numbers, -numbers  # the largest is 448: the scale is 1
+    ties[0, 127:253] = (numbers[:-1] + numbers[1:]) / 2
+    ties[1, 127:253] = -ties[0, 127:253]
+    yield "e4m3_ties", ties
+    yield "e4m3_least", torch.linspace(-1, 1, 64).reshape(2, 32) * torch.tensor([[1e-42], [1e-44]])  # scales of few bits, and 0
+
+
+def fp8(_model):
+    out = {"numbers": torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).float()}
+    for name, x in e4m3_tensors():
+        scale = x.abs().amax(1, keepdim=True) / E4M3_LARGEST
+        # PyTorch's conversion makes NaN of what is too large; 0 / 0 is no number.
+        codes = torch.where(scale > 0, (x / scale).clamp(-E4M3_LARGEST, E4M3_LARGEST), 0).to(torch.float8_e4m3fn)
+        out[f"{name}.numbers"], out[f"{name}.fp8"], out[f"{name}.scale"] = x, codes, scale
+        out[f"{name}.fp8_decoded"] = codes.float() * scale
+    write_tensors("fp8.safetensors", out, {"versions": versions("torch"), "note": "numbers: of the codes 0 to 255; NAME.numbers in f32, "
+                                           "codes in f8_e4m3 with scale = absmax / 448 a row"})
