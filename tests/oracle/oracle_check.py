@@ -3,6 +3,8 @@
 
 usage: oracle_check.py adapter FOLDER         transformers + PEFT load base/ and adapter/ of FOLDER and must give the logits of
                                               logits.safetensors (features [mel, 2S], input [T], logits [T, V]) within 1e-3
+       oracle_check.py quantised FOLDER       transformers + compressed-tensors load base/ of FOLDER, which sori quantised, and must give those
+                                              logits too
        oracle_check.py text SORI CT2_FOLDER WAV
                                               the untuned model's text of WAV must be CTranslate2's own on the same folder
 """
@@ -37,6 +39,21 @@ def check_adapter(folder):
     return difference <= TOLERANCE < effect
 
 
+def check_quantised(folder):
+    import compressed_tensors  # noqa: F401: transformers asks for it later
+    import torch
+    from safetensors.torch import load_file
+    from transformers import WhisperForConditionalGeneration
+
+    case = load_file(folder / "logits.safetensors")
+    model, about = WhisperForConditionalGeneration.from_pretrained(folder / "base", dtype=torch.float32, output_loading_info=True)
+    with torch.no_grad():
+        logits = model(input_features=case["features"][None], decoder_input_ids=case["input"][None].long(), use_cache=False).logits[0]
+    difference = (logits - case["logits"]).abs().max().item()
+    print(f"largest difference of logits {difference:.2e}, allowed {TOLERANCE:.0e}; {about}")
+    return difference <= TOLERANCE and not about["missing_keys"] and not about["unexpected_keys"]
+
+
 def reference_text(folder, wav):
     import ctranslate2
     import numpy as np
@@ -65,6 +82,7 @@ def check_text(sori, folder, wav):
 
 def main():
     checks = {"adapter": (1, lambda folder: check_adapter(Path(folder))),
+              "quantised": (1, lambda folder: check_quantised(Path(folder))),
               "text": (3, lambda sori, folder, wav: check_text(sori, Path(folder), Path(wav)))}
     count, check = checks.get(sys.argv[1] if len(sys.argv) > 1 else "", (-1, None))
     if len(sys.argv) - 2 != count:

@@ -1,9 +1,11 @@
-// What the reference programs themselves make of our files. Needs a Python with torch, transformers, peft and
-// ctranslate2, named by SORI_ORACLE_PYTHON; skipped where it lacks them.
+// What the reference programs themselves make of our files. Needs a Python with torch, transformers, peft,
+// compressed-tensors and ctranslate2, named by SORI_ORACLE_PYTHON; skipped where it lacks them.
 #include <sys/wait.h>
 
 #include <cstdlib>
 
+#include "export/quantise.h"
+#include "export/tiny_model.h"
 #include "model/adapter_config.h"
 #include "support/temp_dir.h"
 #include "support/tiny_golden.h"
@@ -88,6 +90,21 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"FullNames",
              {.rank = 2, .alpha = 2, .target_modules = {"fc1", "model.decoder.layers.1.encoder_attn.k_proj"}}}),
     [](const auto& i) { return i.param.name; });
+
+TEST(OurFp8Folder, GivesOurLogitsInTransformersAndCompressedTensors) {
+  const TempDir folder;
+  make_folder(folder / "source");
+  std::filesystem::copy_file(golden("tiny_config.json"), folder / "source/config.json");
+  std::filesystem::copy_file(golden("tiny_model.safetensors"), folder / "source/model.safetensors");
+  write_file(folder / "source/tokenizer.json", to_text(sori::testing::tiny_tokenizer()));
+  quantise_model(folder / "source", folder / "base", quantisation_of(*find_file_format("fp8")));
+  TinyRun run(
+      make_reference_backend(DType::kF32), Keep::kNothing, [](Whisper&) {}, folder / "base/model.safetensors",
+      folder / "base/config.json");
+  const GoldenUtterance utterance = read_utterance(SafetensorsFile(golden("tiny_forward.safetensors")), "u0.");
+  write_case(folder / "logits.safetensors", utterance, logits_of(run, utterance));
+  check_with_python(fmt::format("quantised '{}'", folder.path().string()));
+}
 
 TEST(OracleText, OfTheUntunedModelIsThatOfCTranslate2) {
   const char* source = std::getenv("SORI_TEST_SOURCE");
