@@ -96,22 +96,24 @@ ModelFolder open_model(const Path& folder) {
           std::move(base)};
 }
 
-const FileFormat* format_to_make(const ModelFolder& model, const std::string& base) {
-  if (model.base == base) return nullptr;
-  const FileFormat* format = find_file_format(base);
-  if (format != nullptr && find_file_format(model.base))
-    throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
-                model.path.string(), "name the unquantised model it was made from"};
-  return format;
-}
-
 ModelFolder open_model(const Path& folder, const std::string& base, Log& log) {
   ModelFolder model = open_model(folder);
-  const FileFormat* format = format_to_make(model, base);
-  if (format == nullptr) return model;
+  use_base(model, base, log);
+  return model;
+}
+
+void check_base(const ModelFolder& model, const std::string& base) {
+  if (find_file_format(base) && find_file_format(model.base) && model.base != base)
+    throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
+                model.path.string(), "name the unquantised model it was made from"};
+}
+
+void use_base(ModelFolder& model, const std::string& base, Log& log) {
+  check_base(model, base);
+  const FileFormat* format = find_file_format(base);
+  if (format == nullptr || model.base == base) return;
   model.file = open_quantised(model, quantisation_of(*format), log);
   model.base = base;
-  return model;
 }
 
 AdapterFolder open_adapter(const Path& folder) {

@@ -26,14 +26,13 @@ struct ModelFolder {
 // Error kInput when the folder is not in the Hugging Face layout; says how to import it.
 ModelFolder open_model(const Path& folder);
 
-// What --base asks a model to be quantised as; nullptr: nothing, it stays as it lies in its folder. Error kUsage for a
-// model that is quantised as something else.
-const FileFormat* format_to_make(const ModelFolder& model, const std::string& base);
-
 // The same with its weights as --base asks for them: "model", as they lie in the folder, or a quantised format. An
 // unquantised model is quantised once, into a folder of the cache that is named by the model's hash and the format;
 // everything but the weights still comes from the model's own folder.
 ModelFolder open_model(const Path& folder, const std::string& base, Log& log);
+// Its two halves for whoever plans between them: the error, and the weights.
+void check_base(const ModelFolder& model, const std::string& base);
+void use_base(ModelFolder& model, const std::string& base, Log& log);
 
 struct AdapterFolder {
   LoraConfig config;

@@ -1,11 +1,11 @@
-// sori plan: what a run will take, before it starts, and the command that starts it.
-#include "plan/choose.h"
-
+// sori plan: what a run will take, before it starts, and the command or file that starts it.
 #include "base/process_memory.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
+#include "cli/run_file.h"
 #include "data/dataset.h"
 #include "export/quantise.h"
+#include "plan/choose_base.h"
 #include "plan/shapes.h"
 #include "train/options.h"
 #include "train/trainer.h"
@@ -14,26 +14,37 @@ namespace sori {
 namespace {
 
 constexpr std::int64_t kPromptTokens = 4;
+constexpr double kWindowSeconds = 30, kFramesPerSecond = 100;
+constexpr const char* kAssumed = "bf16";  // of a model that is planned by its size alone
 
 struct Options {
   TrainOptions train;
-  std::string size;
+  std::string size, write;
   std::int64_t label_tokens = 64;
+  double audio_seconds = kWindowSeconds;
 
   void describe(OptionTable& t) {
     t.path("model", train.model, "model folder that will be tuned");
     t.choice("size", size, "plan for a model of this size instead, without a folder", size_names());
     t.path("data", train.data, "data set that will be learnt: its longest transcript is planned for");
+    t.path("output-dir", train.output_dir, "folder of the run, for the command and the file");
     t.integer("label-tokens", label_tokens, "longest transcript with its prompt, in tokens, where there is no data set",
               5, 448);
+    t.number("audio-seconds", audio_seconds, "plan for shorter windows than a run has yet", 0.1, kWindowSeconds);
+    t.path("write", write, "write the run to this TOML file, for sori train --config");
     train.describe_run(t);
+  }
+
+  std::int64_t frames(const WhisperConfig& config) const {
+    return std::min<std::int64_t>(std::llround(std::ceil(kFramesPerSecond * audio_seconds)),
+                                  2 * config.max_source_positions);
   }
 };
 
 struct Planned {
   std::optional<ModelFolder> folder;
   Whisper model;
-  std::string name;
+  std::string name, base;  // base: as the weights lie in the folder
 };
 
 Planned open_planned(const Options& o) {
@@ -43,26 +54,25 @@ Planned open_planned(const Options& o) {
                 "sori plan --size large-v3 --method lora"};
   Planned p;
   p.name = o.size.empty() ? o.train.model : o.size;
+  p.base = kAssumed;
   if (!o.size.empty()) {
     p.model = make_whisper(size_config(o.size));
   } else {
     p.folder = open_model(o.train.model);
+    check_base(*p.folder, o.train.base);
     p.model = p.folder->model;
+    p.base = p.folder->base;
   }
   if (o.train.method == "full")
     train_everything(p.model, o.train.matrices());
   else
     add_lora(p.model, o.train.lora());
   keep_little(p.model, o.train.moments(), o.train.fused_step);
-  const std::string& base = o.train.frozen_base();
-  const FileFormat* format = p.folder ? format_to_make(*p.folder, base) : find_file_format(base);
-  if (format) {
-    assume_base(p.model, base, quantisation_of(*format).int8_embedding);
-  } else if (p.folder) {
+  if (p.folder) {
     Carver count = Carver::counting();
     load_weights(count, p.model, *p.folder->file);
   } else {
-    assume_base(p.model, "bf16", false);
+    assume_base(p.model, p.base, false);
   }
   return p;
 }
@@ -72,9 +82,10 @@ RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   RunRequest r;
   r.compute = compute;
   r.batch = o.train.per_device_train_batch_size, r.accumulation = o.train.gradient_accumulation_steps;
-  r.frames = 2 * config.max_source_positions;
+  r.frames = o.frames(config);
   r.tokens = o.label_tokens;
   r.judge = recognizer_limits(config, kJudged, kPromptTokens, o.train.max_new_tokens);
+  r.judge->frames = r.frames;
   if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
   if (o.train.fused_step) r.micro_batch = r.batch;
   r.ram = memory_limit(o.train.ram);
@@ -93,6 +104,34 @@ RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   return r;
 }
 
+// The run that is promised: what sori train is to be told. Folders that are not named yet have no value.
+std::vector<Setting> settings_of(const OptionTable& table, const Planned& p, const BaseChoice& base) {
+  const RunChoice& choice = base.best();
+  TrainOptions known;
+  OptionTable train;
+  known.describe(train);
+  std::vector<Setting> settings;
+  const auto add = [&](const Option& o, Json value) { settings.push_back({&o, std::move(value)}); };
+  for (const Option& wanted : train.options()) {
+    const Option* found = table.find(wanted.name);
+    if (found == nullptr) continue;
+    const Option& o = *found;
+    if (wanted.is_required())
+      add(o, o.given ? o.value() : Json());
+    else if (o.name == "per-device-train-batch-size")
+      add(o, choice.batch);
+    else if (o.name == "gradient-accumulation-steps")
+      add(o, choice.accumulation);
+    else if (o.name == "gradient-checkpointing" && choice.keep == Keep::kInputs)
+      add(o, true);
+    else if (o.name == "base" && o.given)  // what "auto" has chosen stays chosen
+      add(o, base.base == p.base ? "model" : base.base);
+    else if (o.name == "method" || (o.given && o.name != "gradient-checkpointing"))
+      add(o, o.value());
+  }
+  return settings;
+}
+
 std::string word_of(const Json& value) {
   if (value.is_array()) {
     std::vector<std::string> words;
@@ -102,44 +141,55 @@ std::string word_of(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// The run that is promised, as it is started.
-std::string command_of(const OptionTable& table, const Options& o, const RunChoice& choice) {
-  std::string line = "sori train --model " + (o.train.model.empty() ? "MODEL" : o.train.model) + " --data " +
-                     (o.train.data.empty() ? "DATA" : o.train.data) + " --output-dir RUN";
-  for (const Option& option : table.options()) {
-    const std::string& name = option.name;
-    if (name == "per-device-train-batch-size") {
-      line += fmt::format(" --{} {}", name, choice.batch);
-    } else if (name == "gradient-accumulation-steps") {
-      line += fmt::format(" --{} {}", name, choice.accumulation);
-    } else if (name == "gradient-checkpointing") {
-      if (choice.keep == Keep::kInputs) line += " --gradient-checkpointing";
-    } else if (name == "method" || (option.given && name != "model" && name != "size" && name != "data" &&
-                                    name != "label-tokens" && name != "json")) {
-      line += option.is_switch() ? (option.value().get<bool>() ? " --" : " --no-") + name
-                                 : fmt::format(" --{} {}", name, word_of(option.value()));
-    }
+std::string command_of(const std::vector<Setting>& settings) {
+  const std::map<std::string, std::string> unnamed{{"model", "MODEL"}, {"data", "DATA"}, {"output-dir", "RUN"}};
+  std::string line = "sori train";
+  for (const auto& [option, value] : settings) {
+    if (option->is_switch())
+      line += (value.get<bool>() ? " --" : " --no-") + option->name;
+    else
+      line += fmt::format(" --{} {}", option->name, value.is_null() ? unnamed.at(option->name) : word_of(value));
   }
   return line;
 }
 
+// How a run file is started: with what it leaves open.
+std::string start_of(const std::string& file, const std::vector<Setting>& settings) {
+  std::vector<Setting> open;
+  for (const Setting& s : settings)
+    if (s.value.is_null()) open.push_back(s);
+  return fmt::format("sori train --config {}{}", file, command_of(open).substr(std::string("sori train").size()));
+}
+
 struct Disk {
-  std::uint64_t checkpoint = 0, result = 0;  // bytes of each
+  std::uint64_t cache = 0, checkpoint = 0, result = 0;  // bytes; of one checkpoint
+
+  std::string text() const {
+    return fmt::format("disk: {}{} a checkpoint, {} the result",
+                       cache > 0 ? format_bytes(cache) + " the quantised base, made once and kept; " : "",
+                       format_bytes(checkpoint), format_bytes(result));
+  }
 };
 
 // A checkpoint holds what learns and its two moments; the result what learns alone.
-Disk disk_of(Whisper& model) {
-  std::uint64_t moments = 0, result = 0;
-  for_each_parameter(model, [&](const std::string&, Parameter& p) {
-    const auto numbers = static_cast<std::uint64_t>(p.size());
-    if (p.trainable) {
-      result += numbers * size_of(p.type);
-      moments += 2 * numbers * size_of(p.moments);
+Disk disk_of(const Planned& p, Whisper& model, const std::string& base) {
+  Disk disk;
+  std::uint64_t moments = 0;
+  for_each_parameter(model, [&](const std::string&, Parameter& w) {
+    const auto numbers = static_cast<std::uint64_t>(w.size());
+    if (w.trainable) {
+      disk.result += numbers * size_of(w.type);
+      moments += 2 * numbers * size_of(w.moments);
+      if (w.moments == DType::kU8) moments += 2 * sizeof(float) * static_cast<std::uint64_t>(dynamic_blocks(w.size()));
     } else if (model.encoder.conv1.weight.trainable) {
-      result += numbers * sizeof(float);  // a fully tuned model is written whole: its frozen positions too
+      disk.result += numbers * sizeof(float);  // a fully tuned model is written whole: its frozen positions too
     }
   });
-  return {moments + result, result};
+  disk.checkpoint = moments + disk.result;
+  if (base == p.base) return disk;
+  const Quantisation how = quantisation_of(*find_file_format(base));
+  disk.cache = p.folder ? quantised_bytes(p.folder->path, how) : quantised_bytes(model.config, how, DType::kBF16);
+  return disk;
 }
 
 std::string others(const RunChoices& choices, std::uint64_t ram) {
@@ -162,6 +212,12 @@ Json to_json(const RunChoice& c) {
           {"fits", c.fits},          {"memory", to_json(c.memory)}};
 }
 
+std::string headline(const Options& o, const Planned& p, const RunRequest& r) {
+  return fmt::format("{}, {}, steps of {} of windows of {:g} s and {} tokens, products in {}", p.name,
+                     o.train.method == "full" ? "full fine-tuning" : "LoRA", r.batch * r.accumulation,
+                     static_cast<double>(r.frames) / kFramesPerSecond, r.tokens, name_of(r.compute));
+}
+
 }  // namespace
 
 int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) {
@@ -171,26 +227,38 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   o.describe(table);
   describe_json(table, json_path);
   if (!parse_table(verb, table, words)) return 0;
-  Planned p = open_planned(o);
-  const DType compute = choose_compute(o.train.compute, p.model.config, log);
-  const RunRequest r = request_of(o, p, compute);
-  const RunChoices choices = choose_run(p.model, r);
-  if (!choices.chosen) throw nothing_fits(p.model, r, choices);
-  const RunChoice& chosen = choices.all[*choices.chosen];
-  const Disk disk = disk_of(p.model);
-  const std::string command = command_of(table, o, chosen);
-  print_result(fmt::format(
-      "{}, {}, {} of windows of {:.0f} s and {} tokens, products in {}\n\n{}\n{}\ndisk: {} a checkpoint, {} "
-      "the result\n\n{}\n",
-      p.name, o.train.method == "full" ? "full fine-tuning" : "LoRA",
-      fmt::format("steps of {}", r.batch * r.accumulation), static_cast<double>(r.frames) / 100, r.tokens,
-      name_of(compute), to_text(chosen.memory), others(choices, r.ram), format_bytes(disk.checkpoint),
-      format_bytes(disk.result), command));
+  const Planned p = open_planned(o);
+  const RunRequest r = request_of(o, p, choose_compute(o.train.compute, p.model.config, log));
+  BaseChoices bases = choose_base(p.model, p.base, o.train.base, r);
+  BaseChoice& base = bases.all[bases.chosen];
+  if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);
+  const RunChoice& chosen = base.best();
+  const Disk disk = disk_of(p, base.model, base.base);
+  const std::vector<Setting> settings = settings_of(table, p, base);
+  const std::string command = command_of(settings), head = headline(o, p, r);
+
+  std::string text;
+  if (o.train.base == "auto") text += fmt::format("{}\n\n", fmt::join(lines_of(bases, r.ram), "\n"));
+  text += head + "\n";
+  if (r.frames < 2 * p.model.config.max_source_positions)
+    text += fmt::format("for planning only: sori train pads to {:g} s\n",
+                        2 * p.model.config.max_source_positions / kFramesPerSecond);
+  text += fmt::format("\n{}\n{}\n{}\n\n{}\n", to_text(chosen.memory), others(base.runs, r.ram), disk.text(), command);
+  if (!o.write.empty()) {
+    const std::string start = start_of(o.write, settings);
+    write_file(o.write, run_file_text(settings, {start + "   what the command line says wins", "",
+                                                 "Planned by sori " SORI_VERSION ": " + head + ".",
+                                                 totals_text(chosen.memory), chosen.name(), disk.text()}));
+    text += start + "\n";
+  }
+  print_result(text);
   Json all = Json::array();
-  for (const RunChoice& c : choices.all) all.push_back(to_json(c));
+  for (const RunChoice& c : base.runs.all) all.push_back(to_json(c));
   write_json(json_path, {{"ram_bytes", r.ram},
+                         {"base", to_json(bases)},
                          {"chosen", to_json(chosen)},
                          {"choices", all},
+                         {"cache_bytes", disk.cache},
                          {"checkpoint_bytes", disk.checkpoint},
                          {"result_bytes", disk.result},
                          {"command", command}});

@@ -10,7 +10,7 @@
 #include "eval/evaluate.h"
 #include "export/side_files.h"
 #include "model/layer_pages.h"
-#include "plan/choose.h"
+#include "plan/choose_base.h"
 #include "train/checkpoint.h"
 #include "train/options.h"
 
@@ -99,8 +99,7 @@ std::string readme(const TrainOptions& o, const Data& data, const Json& result) 
 
 class Run {
  public:
-  Run(const TrainOptions& o, Log& log)
-      : o_(o), log_(log), model_(open_model(o.model, o.frozen_base(), log)), data_(open_data(o)) {}
+  Run(const TrainOptions& o, Log& log) : o_(o), log_(log), model_(open_model(o.model)), data_(open_data(o)) {}
 
   Json go() {
     agree();
@@ -109,7 +108,10 @@ class Run {
     const ExampleMaker maker(model_.tokenizer, example_options());
     choose_utterances(maker);
     const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
-    const RunChoice choice = choose(compute, maker, std::ssize(prompt));
+    const auto fitting = choose(compute, maker, std::ssize(prompt));
+    const RunChoice& choice = fitting.second;
+    use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
+    report_what_learns();
     open_output(o_);
     const RunIdentity identity = identity_of(o_, data_, model_, compute, choice.batch);
     TrainPlan plan = plan_of(o_, data_.train.size(), choice);
@@ -155,6 +157,7 @@ class Run {
  private:
   void agree() {
     o_.check();
+    check_base(model_, o_.base);
     if (o_.method == "full" && !o_.init_adapter.empty())
       throw Error{ErrorKind::kUsage, "an adapter cannot start full fine-tuning", "--init-adapter",
                   "merge it into the model first (sori merge)"};
@@ -172,8 +175,14 @@ class Run {
     return json_get<std::string>(read_json(args), "compute", args.string());
   }
 
-  // The fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
-  RunChoice choose(DType compute, const ExampleMaker& maker, std::int64_t prompt) {
+  // Nor does it take another base.
+  std::string asked_base() const {
+    const Path from = o_.resume && o_.base == "auto" ? newest_checkpoint(o_.output_dir) : Path();
+    return from.empty() ? o_.base : open_adapter(from).base;
+  }
+
+  // The base, and the fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
+  std::pair<std::string, RunChoice> choose(DType compute, const ExampleMaker& maker, std::int64_t prompt) {
     RunRequest r;
     r.compute = compute;
     r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
@@ -188,16 +197,20 @@ class Run {
       const Json options = json_get<Json>(read_json(args), "options", args.string());
       r.micro_batch = json_get<std::int64_t>(options, "micro-batch", args.string());
     }
-    const RunChoices choices = choose_run(model_.model, r);
-    if (!choices.chosen) throw nothing_fits(model_.model, r, choices);
-    RunChoice choice = choices.all[*choices.chosen];
+    const std::string asked = asked_base();
+    BaseChoices bases = choose_base(model_.model, model_.base, asked, r);
+    BaseChoice& base = bases.all[bases.chosen];
+    if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);
+    if (asked == "auto")
+      for (const std::string& line : lines_of(bases, r.ram)) log_.line(line);
+    const RunChoice& choice = base.best();
     log_.line(fmt::format("memory {} of {}: arena {}, program {}, base {} (sori plan shows more)",
                           format_bytes(choice.memory.resident_bytes()), format_bytes(r.ram),
                           format_bytes(choice.memory.arena), format_bytes(choice.memory.program),
                           format_bytes(choice.memory.base)));
     if (choice.batch != r.batch || choice.limits.drop_layers || (choice.keep != Keep::kEverything && !r.keep))
       log_.line("to fit: " + choice.name());
-    return choice;
+    return {base.base, choice};
   }
 
   void choose_what_learns() {
@@ -211,6 +224,11 @@ class Run {
     keep_little(model_.model, o_.moments(), o_.fused_step);
     Carver count = Carver::counting();
     load_weights(count, model_.model, *model_.file);  // the formats of its frozen weights
+  }
+
+  void report_what_learns() {
+    Carver count = Carver::counting();
+    load_weights(count, model_.model, *model_.file);
     struct Sum {
       std::int64_t tensors = 0, numbers = 0;
       std::uint64_t bytes = 0;

@@ -128,9 +128,13 @@ std::string to_text(const MemoryPlan& plan) {
     for (const std::uint64_t bytes : p.arena) text += fmt::format("{:>12}", bytes == 0 ? "-" : format_bytes(bytes));
     text += fmt::format("{:>12}\n", format_bytes(p.base));
   }
-  return text + fmt::format("private {} (arena {}, program {}), resident {} with the base and the program's code\n",
-                            format_bytes(plan.private_bytes()), format_bytes(plan.arena), format_bytes(plan.program),
-                            format_bytes(plan.resident_bytes()));
+  return text + totals_text(plan) + "\n";
+}
+
+std::string totals_text(const MemoryPlan& plan) {
+  return fmt::format("private {} (arena {}, program {}), resident {} with the base and the program's code",
+                     format_bytes(plan.private_bytes()), format_bytes(plan.arena), format_bytes(plan.program),
+                     format_bytes(plan.resident_bytes()));
 }
 
 }  // namespace sori

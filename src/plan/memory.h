@@ -43,6 +43,7 @@ struct BaseBytes {
 BaseBytes base_bytes(Whisper& model);
 
 Json to_json(const MemoryPlan& plan);
-std::string to_text(const MemoryPlan& plan);  // a table: phases down, purposes across
+std::string to_text(const MemoryPlan& plan);      // a table: phases down, purposes across, and the totals
+std::string totals_text(const MemoryPlan& plan);  // one line
 
 }  // namespace sori

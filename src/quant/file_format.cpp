@@ -248,7 +248,7 @@ const std::vector<const FileFormat*>& file_formats() {
   static const Int8Format int8;
   static const Nf4Format nf4;
   static const Fp8Format fp8;
-  static const std::vector<const FileFormat*> all{&int8, &nf4, &fp8};
+  static const std::vector<const FileFormat*> all{&int8, &fp8, &nf4};  // the most precise first
   return all;
 }
 

@@ -49,9 +49,14 @@ struct TrainOptions {
   // Everything but the folders: what `sori plan` takes too.
   void describe_run(OptionTable& t) {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
-    t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
-             base_choices());
-    t.choice("compute", compute, "type of what enters products; bf16 needs half the memory; auto times both", {"auto", "f32", "bf16"});
+    std::vector<std::string> bases = base_choices();
+    bases.emplace_back("auto");
+    t.choice("base", base,
+             "format of the frozen weights; model: as in the folder; others are made once and kept; auto: the most "
+             "precise that fits",
+             bases);
+    t.choice("compute", compute, "type of what enters products; bf16 needs half the memory; auto times both",
+             {"auto", "f32", "bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 
     t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)
@@ -129,6 +134,9 @@ struct TrainOptions {
 
   // Error kUsage where one choice excludes another.
   void check() const {
+    if (method == "full" && base != "model")
+      throw Error{ErrorKind::kUsage, "quantised weights cannot learn", "--base " + base,
+                  "use --method lora, or leave --base away"};
     if (param_dtype != "f32" && method != "full")
       throw Error{ErrorKind::kUsage, "adapters learn in f32", "--param-dtype " + param_dtype,
                   "leave it out, or tune the whole model (--method full)"};
@@ -140,13 +148,6 @@ struct TrainOptions {
                   "--fused-step",
                   "use --fused-step --max-grad-norm 0 --gradient-accumulation-steps 1, with a larger "
                   "--per-device-train-batch-size for a larger batch"};
-  }
-  // Checked before a model is quantised for nothing.
-  const std::string& frozen_base() const {
-    if (method == "full" && base != "model")
-      throw Error{ErrorKind::kUsage, fmt::format("{} weights cannot learn", base), "--base",
-                  "use --method lora, or leave --base away"};
-    return base;
   }
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
