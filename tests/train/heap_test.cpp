@@ -125,10 +125,13 @@ class Learner {
   RunState state_;
 };
 
+constexpr std::int64_t kOnceAThread = 4096;  // bytes
+
 class StepHeap : public ::testing::TestWithParam<std::tuple<Method, Keep>> {};
 
 // The first steps build oneDNN's primitives, a set for the shapes of each of the two batches; after them no step leaves
-// a byte. Two threads: what oneDNN takes for the length of a product, 16 KiB, it takes on each of them.
+// a byte, but for what a thread takes once, when it first meets a product: under load that may be late (seen: 360 bytes in
+// step 4). Two threads: what oneDNN takes for the length of a product, 16 KiB, it takes on each of them.
 TEST_P(StepHeap, RisesByLessThanOneActivationAndEndsWhereItBegan) {
   static_assert(kActivation < kMiB);
   if (!kCounts) GTEST_SKIP() << "a sanitizer has the heap";
@@ -136,13 +139,16 @@ TEST_P(StepHeap, RisesByLessThanOneActivationAndEndsWhereItBegan) {
   const auto [method, keep] = GetParam();
   const std::vector<HeapCounts> steps = Learner(method, keep).run();
   ASSERT_EQ(steps.size(), 6u);
+  int late = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const HeapCounts& s = steps[i];
     RecordProperty(fmt::format("step_{}", i + 1), fmt::format("live {} peak {} calls {}", s.live, s.peak, s.calls));
     if (i < 2) continue;
     EXPECT_LT(s.peak, kActivation) << "step " << i + 1;
-    EXPECT_EQ(s.live, 0) << "step " << i + 1;
+    EXPECT_LT(std::abs(s.live), kOnceAThread) << "step " << i + 1;
+    late += s.live != 0;
   }
+  EXPECT_LE(late, thread_count());
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, StepHeap,
