@@ -16,6 +16,7 @@ AudioInfo info_of(const SoundFile& file) {
           .source_rate = file.rate(),
           .channels = file.channels(),
           .headerless = file.headerless(),
+          .header_missing = file.header_missing(),
           .odd_bytes = file.odd_bytes()};
 }
 

@@ -21,8 +21,9 @@ struct AudioInfo {
   double seconds = 0;
   int source_rate = kSampleRate;  // Hz
   int channels = 1;
-  bool headerless = false;  // read as KsponSpeech pcm: a .pcm or .raw, or a .wav that lacks its header
-  bool odd_bytes = false;   // headerless with half a sample at its end, which was dropped
+  bool headerless = false;      // read as KsponSpeech pcm: a .pcm or .raw, or a .wav that lacks its header
+  bool header_missing = false;  // a .wav that lacks it: its rate and format are a guess
+  bool odd_bytes = false;       // headerless with half a sample at its end, which was dropped
 };
 
 struct Audio : AudioInfo {     // seconds: of what was read

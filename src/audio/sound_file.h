@@ -13,7 +13,7 @@ namespace sori {
 
 class SoundFile {
  public:
-  // Error kInput for what is no wav, flac, ogg or mp3, is empty, or is outside of the limits below.
+  // Error kInput for what is no wav, flac, ogg or mp3, is empty or cut off, or is outside of the limits below.
   explicit SoundFile(const Path& path);
   ~SoundFile();
   SoundFile(const SoundFile&) = delete;
@@ -23,6 +23,7 @@ class SoundFile {
   int channels() const { return channels_; }                // 1 - 8
   std::int64_t claimed_frames() const { return claimed_; }  // what the header says, which may be a lie
   bool headerless() const { return headerless_; }
+  bool header_missing() const { return header_missing_; }
   bool odd_bytes() const { return bytes_.size() % 2 != 0 && headerless_; }
 
   // The most seconds that so many bytes can hold in good faith: ten minutes and a second for every 32 bytes (digital
@@ -38,12 +39,12 @@ class SoundFile {
 
  private:
   struct Access;  // libsndfile's view of the mapping
-  void open();
+  void open(std::size_t blank_at);
   void check_limits(int format) const;
 
   MappedFile file_;
   std::span<const std::byte> bytes_;
-  bool headerless_ = false;
+  bool headerless_ = false, header_missing_ = false;
   std::unique_ptr<Access> access_;
   sf_private_tag* sound_ = nullptr;
   int rate_ = 0, channels_ = 0;

@@ -43,6 +43,8 @@ int run_transcribe(const Verb& verb, const std::vector<std::string>& words, Log&
       log.progress("transcribe: s", static_cast<std::int64_t>(done), static_cast<std::int64_t>(std::ceil(total)));
     };
     try {
+      if (audio_info(file).header_missing)
+        log.line(fmt::format("{}: has no header; read as 16 kHz, 16 bit, one channel", file));
       const Transcript t = transcribe(judge.recognizer(), file, callbacks);
       results.push_back(to_json(file, t));
       if (o.output_format == "txt") print_result(t.text() + "\n");

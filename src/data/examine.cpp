@@ -61,7 +61,7 @@ std::optional<Rejection> check_sound(const RawUtterance& raw, const Path& path, 
     if (silent && training) return reject(a, Reason::kAudioSilent, "every sample is zero");
     u.duration = audio.seconds;
     add_flag(u, audio.odd_bytes, "odd_bytes");
-    add_flag(u, audio.headerless && !path.native().ends_with(".pcm"), "headerless");
+    add_flag(u, audio.header_missing, "headerless");
     add_flag(u, silent, "silent");
   } catch (const Error& e) {
     return reject(a, Reason::kAudioUnreadable, e.what());
