@@ -120,14 +120,27 @@ std::string column_of(const Table& table, const Names& names) {
   return "";
 }
 
+// Without a line of names the first row's transcript stands in their place, so names are shown only where all of them
+// look like names.
+std::string describe_columns(const Names& columns) {
+  const auto is_plain = [](const std::string& name) {
+    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+  };
+  if (!std::all_of(columns.begin(), columns.end(), is_plain))
+    return fmt::format("the first line has {} fields that need not be names", columns.size());
+  return fmt::format("its columns are: {}", fmt::join(columns, ", "));
+}
+
 std::string needed_column(const Table& table, const std::string& asked, const Names& guesses, const char* what) {
   const std::string column = column_of(table, asked.empty() ? guesses : Names{asked});
   if (!column.empty()) return column;
   throw Error{ErrorKind::kInput,
-              fmt::format("has no column {} for the {}; its columns are: {}",
+              fmt::format("has no column {} for the {}; {}",
                           asked.empty() ? fmt::format("{}", fmt::join(guesses, ", ")) : asked, what,
-                          printable(fmt::format("{}", fmt::join(table.columns, ", ")))),
-              table.file, fmt::format("name it with --{}-column", what)};
+                          describe_columns(table.columns)),
+              table.file, fmt::format("give a first line of names, or name it with --{}-column", what)};
 }
 
 std::optional<double> seconds_of(const std::string& value) {

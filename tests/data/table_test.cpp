@@ -80,9 +80,24 @@ TEST(Table, ObeysNamedColumns) {
   const auto missing = error_of([&] { read(t / "t.csv"); });
   ASSERT_TRUE(missing);
   EXPECT_EQ(missing->kind(), ErrorKind::kInput);
-  EXPECT_THAT(missing->what(), HasSubstr("파일, 말, text"));
+  EXPECT_THAT(missing->what(), HasSubstr("3 fields"));
   EXPECT_THAT(missing->what(), HasSubstr("--audio-column"));
   EXPECT_THAT(error_of([&] { read(t / "t.csv", {"table", "파일", "x"}); })->what(), HasSubstr("--text-column"));
+}
+
+TEST(Table, WithoutALineOfNamesPutsNoTranscriptIntoTheError) {
+  TemporaryFolder t;
+  put(t / "korean.csv", "a.wav,비밀\nb.wav,가\n");
+  put(t / "english.tsv", "a.wav\tsecret words\nb.wav\tmore\n");
+  put(t / "lines.jsonl", R"({"secret words": 1})"
+                         "\n");
+  for (const char* file : {"korean.csv", "english.tsv", "lines.jsonl"}) {
+    const std::string message = testing::message_of([&] { read(t / file); });
+    EXPECT_THAT(message, HasSubstr("has no column file_name, audio, audio_filepath, path for the audio")) << file;
+    EXPECT_THAT(message, ::testing::Not(::testing::AnyOf(HasSubstr("비밀"), HasSubstr("secret")))) << file;
+  }
+  put(t / "named.csv", "sound,words_said\na.wav,가\n");
+  EXPECT_THAT(testing::message_of([&] { read(t / "named.csv"); }), HasSubstr("its columns are: sound, words_said;"));
 }
 
 TEST(Table, TakesOneTableASplitFromAFolder) {
