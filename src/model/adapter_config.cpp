@@ -15,10 +15,37 @@ std::vector<std::string> target_names(const LoraConfig& config, Whisper& model) 
   return names;
 }
 
-void refuse(const Json& json, const char* key, const Json& plain, const std::string& where) {
-  if (!json.contains(key) || json.at(key).is_null() || json.at(key) == plain || json.at(key).empty()) return;
-  throw Error{ErrorKind::kInput, fmt::format("\"{}\" is {}, which is not understood", key, json.at(key).dump()), where,
-              "only plain LoRA adapters can be used; merge this one with the tool that made it"};
+[[noreturn]] void refuse(const std::string& key, const Json& value, const std::string& where) {
+  throw Error{ErrorKind::kInput, fmt::format("\"{}\" is {}, which is not understood", key, value.dump()), where,
+              "only plain LoRA adapters can be used; merge this one into its model with the tool that made it"};
+}
+
+// Keys that say where an adapter comes from, or how training would go on; none changes what it computes. Settings of an
+// initialisation are among them, because the initialisations that use them are refused themselves.
+const std::vector<std::string_view> kHarmless{
+    "auto_mapping", "base_model_name_or_path", "corda_config",  "eva_config",        "inference_mode", "layers_pattern",
+    "loftq_config", "lora_ga_config",          "megatron_core", "qalora_group_size", "peft_version",   "revision",
+    "task_type"};
+// Keys that are read.
+const std::vector<std::string_view> kRead{"peft_type",      "r",         "lora_alpha", "lora_dropout",
+                                          "target_modules", "use_rslora"};
+
+bool is_one_of(const std::vector<std::string_view>& keys, std::string_view key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+// Initialisations that take A and B out of the base weight (PiSSA, OLoRA, LoftQ, ...) change the base too, and the
+// folder does not hold the changed one.
+bool is_plain(const std::string& key, const Json& value) {
+  if (key == "bias") return value == "none";
+  if (key == "init_lora_weights") return value.is_boolean() || value.is_null() || value == "gaussian";
+  return value.is_null() || value == false || (!value.is_primitive() && value.empty());
+}
+
+// Whatever is not known to be harmless must be off: releases to come have variants that nobody here knows.
+void refuse_variants(const Json& json, const std::string& where) {
+  for (const auto& [key, value] : json.items())
+    if (!is_one_of(kHarmless, key) && !is_one_of(kRead, key) && !is_plain(key, value)) refuse(key, value, where);
 }
 
 }  // namespace
@@ -45,16 +72,12 @@ Json to_json(const LoraConfig& config, Whisper& model, const std::string& base_m
 LoraConfig parse_adapter_config(const Json& json, const std::string& where) {
   if (json_get<std::string>(json, "peft_type", where) != "LORA")
     throw Error{ErrorKind::kInput, "is not a LoRA adapter", where, "only plain LoRA adapters can be used"};
-  refuse(json, "use_rslora", false, where);
-  refuse(json, "use_dora", false, where);
-  refuse(json, "bias", "none", where);
-  refuse(json, "fan_in_fan_out", false, where);
-  for (const char* key : {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", "exclude_modules",
-                          "target_parameters"})
-    refuse(json, key, nullptr, where);
+  refuse_variants(json, where);
   LoraConfig c;
   c.rank = json_get<int>(json, "r", where);
   c.alpha = json_get<double>(json, "lora_alpha", where);
+  // The scale is alpha / r here, and alpha / sqrt(r) there.
+  if (json_get_or<bool>(json, "use_rslora", false, where)) c.alpha *= std::sqrt(std::max(c.rank, 0));
   c.dropout = json_get_or<double>(json, "lora_dropout", 0.0, where);
   if (json.contains("target_modules") && json.at("target_modules").is_string())
     c.target_modules = {json_get<std::string>(json, "target_modules", where)};
