@@ -14,7 +14,7 @@ namespace sori {
 
 struct RawUtterance {
   std::string id;               // the sound file's path without its extension, or the table's own; valid UTF-8
-  std::string audio;            // bytes of a path relative to the corpus' root, or absolute
+  std::string audio;            // bytes of a path from the corpus' root; a table's may be absolute or lead out of it
   double start = 0, end = -1;   // seconds; end -1: the whole file
   std::string text;             // UTF-8, as the corpus has it
   std::string language, split;  // empty when the corpus does not say

@@ -199,6 +199,9 @@ std::vector<std::string> PrepareReport::remarks() const {
         line += fmt::format(", {} read as {}", files, choice.at("encoding").get<std::string>());
     if (notes.contains("sound_not_listed"))
       line += fmt::format(", {} sound files stand in no list", notes.at("sound_not_listed").get<std::int64_t>());
+    if (notes.contains("sound_elsewhere"))
+      line += fmt::format(", {} rows name sound outside of this folder",
+                          notes.at("sound_elsewhere").get<std::int64_t>());
     if (notes.contains("links_followed"))
       line += fmt::format(", {} links followed", notes.at("links_followed").get<std::int64_t>());
     lines.push_back(std::move(line));

@@ -63,6 +63,15 @@ void read_jsonl(const std::string& bytes, Table& table, Corpus& corpus) {
   }
 }
 
+// Two columns of one name would leave open which of them is read.
+void refuse_same_names(const Table& table) {
+  const Names& c = table.columns;
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (const auto first = static_cast<std::size_t>(std::find(c.begin(), c.end(), c[i]) - c.begin()); first < i)
+      throw Error{ErrorKind::kInput, fmt::format("columns {} and {} have the same name", first + 1, i + 1), table.file,
+                  "rename or remove one of them"};
+}
+
 std::optional<Row> decode_record(const Record& record, const Names& columns, Encoding encoding) {
   Row row{record.line, {}, false};
   for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -86,6 +95,7 @@ void read_records(const std::vector<Record>& records, Table& table, Corpus& corp
     const std::optional<DecodedText> decoded = decode_text(name, choice.encoding);
     table.columns.push_back(decoded ? decoded->text : printable(name));
   }
+  refuse_same_names(table);
   for (std::size_t i = 1; i < records.size(); ++i) {
     const Record& record = records[i];
     if (record.fields.size() != table.columns.size()) {
@@ -246,6 +256,16 @@ Names tables_in(const Path& folder, Corpus& corpus) {
   return named;
 }
 
+// A table is its user's own, so it may name any file that its user can read; how many lie elsewhere is noted.
+void note_sound_elsewhere(Corpus& corpus) {
+  const Path root = std::filesystem::absolute(corpus.root).lexically_normal();
+  const auto elsewhere = std::count_if(corpus.utterances.begin(), corpus.utterances.end(), [&](const RawUtterance& u) {
+    const Path from_root = (root / u.audio).lexically_normal().lexically_relative(root);
+    return from_root.empty() || *from_root.begin() == "..";
+  });
+  if (elsewhere > 0) corpus.notes["sound_elsewhere"] = elsewhere;
+}
+
 }  // namespace
 
 Corpus read_table(const Path& source, const CorpusOptions& options) {
@@ -265,6 +285,7 @@ Corpus read_table(const Path& source, const CorpusOptions& options) {
     corpus.notes["columns"][printable(file)] = reader.columns();
     for (const Row& row : table.rows) reader.add(row, corpus);
   }
+  note_sound_elsewhere(corpus);
   return corpus;
 }
 

@@ -358,6 +358,18 @@ TEST(Prepare, FollowsLinksAndCountsThem) {
                           "gone.pcm, loop"));
 }
 
+TEST(Prepare, ReadsSoundThatATableNamesElsewhere) {
+  TemporaryFolder t;
+  put_pcm(t / "sounds/a.pcm", 0.1);
+  put_pcm(t / "sounds/b.pcm", 0.2);
+  put(t / "c/train.csv", "path,text\n../sounds/a.pcm,네\n" + (t / "sounds/b.pcm").native() + ",아니\n");
+  EXPECT_THAT(run(options_for({t / "c", t / "out"})).remarks(),
+              ElementsAre(HasSubstr("2 rows name sound outside of this folder")));
+  const Dataset d = load_dataset(t / "out");
+  EXPECT_THAT(ids(d.split("train")), ElementsAre("../sounds/a", (t / "sounds/b").native()));
+  for (const Utterance& u : d.split("train").utterances) EXPECT_TRUE(std::filesystem::exists(u.audio)) << u.audio;
+}
+
 TEST(Prepare, NamesTheTablesThatItDidNotUse) {
   TemporaryFolder t;
   put_pcm(t / "c/a.wav", 0.1);

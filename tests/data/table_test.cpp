@@ -100,6 +100,24 @@ TEST(Table, WithoutALineOfNamesPutsNoTranscriptIntoTheError) {
   EXPECT_THAT(testing::message_of([&] { read(t / "named.csv"); }), HasSubstr("its columns are: sound, words_said;"));
 }
 
+TEST(Table, RefusesTwoColumnsOfOneName) {
+  TemporaryFolder t;
+  put(t / "t.csv", "path,text,split,text\na.wav,가,train,나\n");
+  const auto error = error_of([&] { read(t / "t.csv"); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::kInput);
+  EXPECT_THAT(error->what(), HasSubstr("columns 2 and 4 have the same name"));
+}
+
+TEST(Table, MayNameAnyFileAndCountsThoseElsewhere) {
+  TemporaryFolder t;
+  put(t / "c/t.csv",
+      "path,text\na.wav,가\nb/../a.wav,나\n../a.wav,다\n/x/a.wav,라\n" + (t / "c/d.wav").native() + ",마\n");
+  const Corpus corpus = read(t / "c/t.csv");
+  EXPECT_EQ(corpus.utterances.size(), 5u);
+  EXPECT_EQ(corpus.notes["sound_elsewhere"], 2);
+}
+
 TEST(Table, TakesOneTableASplitFromAFolder) {
   TemporaryFolder t;
   put(t / "train.tsv", "path\tsentence\na.mp3\t가\n");
