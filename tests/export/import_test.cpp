@@ -173,14 +173,15 @@ TEST(ImportHuggingFace, RefusesOtherConfigurations) {
 }
 
 TEST(Import, RefusesPicklesWithTheLineThatConvertsThem) {
-  for (const char* name : {"pytorch_model.bin", "model.pt"})
+  for (const auto& [name, line] :
+       {std::pair{"pytorch_model.bin", "python -c"}, std::pair{"model.pt", "convert_openai"}})
     EXPECT_THAT(refusal([&](const Path& folder) {
                   make_folder(folder);
                   write_file(folder / name, "PK\3\4");
                 }),
-                HasSubstr("python -c"))
+                HasSubstr(line))
         << name;
-  EXPECT_THAT(message_of([] { import_model("/nowhere/base.pt", "/nowhere/out"); }), HasSubstr("python -c"));
+  EXPECT_THAT(message_of([] { import_model("/nowhere/base.pt", "/nowhere/out"); }), HasSubstr("convert_openai"));
 }
 
 TEST(Import, RefusesAPickleThatCallsItselfModelBin) {
