@@ -1,5 +1,7 @@
 #include "decode/transcribe.h"
 
+#include <unistd.h>
+
 #include "cli/cli.h"
 #include "cli/judge.h"
 
@@ -37,24 +39,35 @@ int run_transcribe(const Verb& verb, const std::vector<std::string>& words, Log&
   Judge judge(o.judge, {}, log);
   Json results = Json::array();
   int code = 0;
-  for (const std::string& file : o.files) {
-    TranscribeCallbacks callbacks;
+  const bool text = o.output_format == "txt";
+  const bool live = text && ::isatty(STDOUT_FILENO) == 1;  // somebody watches: the text appears as it is written
+  bool open_line = false;
+  TranscribeCallbacks callbacks;
+  if (live)
+    callbacks.text = [&](const std::string& piece) {
+      print_result(piece);
+      open_line = true;
+    };
+  if (!live || !log.terminal())  // on one terminal a bar would stand in the middle of the text, which shows as much
     callbacks.progress = [&](double done, double total) {
       log.progress("transcribe: s", static_cast<std::int64_t>(done), static_cast<std::int64_t>(std::ceil(total)));
     };
+  for (const std::string& file : o.files) {
     try {
       if (audio_info(file).header_missing)
         log.line(fmt::format("{}: has no header; read as 16 kHz, 16 bit, one channel", file));
       const Transcript t = transcribe(judge.recognizer(), file, callbacks);
       results.push_back(to_json(file, t));
-      if (o.output_format == "txt") print_result(t.text() + "\n");
+      if (text) print_result((live ? "" : t.text()) + "\n");
+      open_line = false;
     } catch (const Error& e) {  // the others are still worth reading
+      if (std::exchange(open_line, false)) print_result("\n");
       log.line(fmt::format("sori: {}", e.what()));
       results.push_back({{"file", file}, {"error", e.what()}});
       code = exit_code(ErrorKind::kInput);
     }
   }
-  if (o.output_format == "json") print_result(to_text(results));
+  if (!text) print_result(to_text(results));
   write_json(json_path, results);
   return code;
 }

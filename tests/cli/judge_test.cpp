@@ -1,6 +1,10 @@
 // What sori evaluate and sori transcribe say about odd recordings and damaged models.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "cli/cli.h"
 #include "cli/tiny_world.h"
@@ -10,6 +14,43 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// Puts a terminal in the place of a file descriptor.
+class Terminal {
+ public:
+  explicit Terminal(int descriptor) : descriptor_(descriptor), before_(::dup(descriptor)) {
+    std::fflush(nullptr);
+    termios raw{};
+    ::cfmakeraw(&raw);
+    int screen = -1;
+    require(::openpty(&keyboard_, &screen, nullptr, &raw, nullptr) == 0, "a terminal can be had");
+    ::dup2(screen, descriptor_);
+    ::close(screen);
+    reader_ = std::thread([this] {
+      char buffer[4096];
+      for (ssize_t n = 0; (n = ::read(keyboard_, buffer, sizeof buffer)) > 0; ++pieces_)
+        text_.append(buffer, static_cast<std::size_t>(n));
+    });
+  }
+  ~Terminal() { close(); }
+
+  std::string text() { return close(), text_; }
+  int pieces() { return close(), pieces_; }  // that arrived one by one
+
+ private:
+  void close() {
+    if (!reader_.joinable()) return;
+    std::fflush(nullptr);
+    ::dup2(before_, descriptor_);
+    ::close(before_);
+    reader_.join();  // reading fails once nobody has the terminal open
+    ::close(keyboard_);
+  }
+
+  int descriptor_, before_, keyboard_ = -1, pieces_ = 0;
+  std::string text_;
+  std::thread reader_;
+};
 
 class Judging : public ::testing::Test {
  protected:
@@ -26,8 +67,14 @@ class Judging : public ::testing::Test {
     err = ::testing::internal::GetCapturedStderr();
     return code;
   }
-  int transcribe(const std::string& sound) {
-    return say({"transcribe", path(sound), "--model", path("model"), "--compute", "f32", "--max-new-tokens", "12"});
+  std::vector<std::string> transcribe_words(const std::string& sound) const {
+    return {"transcribe", path(sound), "--model", path("model"), "--compute", "f32", "--max-new-tokens", "12"};
+  }
+  int transcribe(const std::string& sound) { return say(transcribe_words(sound)); }
+
+  void write_talk(double seconds) const {
+    write_sound(folder / "talk.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, kSampleRate, 1,
+                sine(440, 0.5, seconds, kSampleRate));
   }
 
   TemporaryFolder folder;
@@ -46,6 +93,38 @@ TEST_F(Judging, TranscribeSaysWhenAWavHasNoHeader) {
     EXPECT_EQ(transcribe(other), 0);
     EXPECT_THAT(err, Not(HasSubstr("header"))) << other;
     EXPECT_EQ(out, text) << other;
+  }
+}
+
+TEST_F(Judging, TranscribeShowsTheTextAsItIsWrittenOnATerminalOnly) {
+  write_talk(60);
+  ASSERT_EQ(transcribe("talk.wav"), 0);
+  const std::string text = out;
+  EXPECT_THAT(err, HasSubstr("transcribe: s 60/60"));
+  int pieces = 0;
+  for (int i = 0; i < 5 && pieces < 3; ++i) {  // a busy machine may let several pieces arrive as one
+    ::testing::internal::CaptureStderr();
+    Terminal screen(STDOUT_FILENO);
+    EXPECT_EQ(run(transcribe_words("talk.wav")), 0);
+    EXPECT_EQ(screen.text(), text);
+    pieces = screen.pieces();
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("transcribe: s 60/60"));
+  }
+  EXPECT_GE(pieces, 3);  // one would be all of it, two could be the text and the end of its line
+}
+
+TEST_F(Judging, NoBarStandsInTextThatIsBeingWritten) {
+  write_talk(3);
+  std::vector<std::string> words = transcribe_words("talk.wav");
+  for (const char* format : {"txt", "json"}) {
+    Terminal screen(STDOUT_FILENO), other(STDERR_FILENO);
+    EXPECT_EQ(run(words), 0);
+    EXPECT_THAT(screen.text(), Not(::testing::IsEmpty()));
+    if (format == std::string("txt"))
+      EXPECT_EQ(other.text(), "");
+    else
+      EXPECT_THAT(other.text(), HasSubstr("transcribe: s 3/3"));
+    words.insert(words.end(), {"--output-format", "json"});
   }
 }
 
