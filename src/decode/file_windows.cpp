@@ -14,20 +14,27 @@ FileWindows::FileWindows(Path path, double window_seconds, double start, double 
     : path_(std::move(path)),
       window_seconds_(window_seconds),
       first_(start),
-      last_(end < 0 ? audio_seconds(path_) : end),
       to_the_end_(end < 0),
       begin_(start),
       end_(start) {
+  const AudioInfo info = audio_info(path_);
+  last_ = to_the_end_ ? info.seconds : end;
+  first_sample_ = static_cast<double>(std::llround(start * info.source_rate)) / info.source_rate;
   read_block(start);
 }
 
 void FileWindows::read_block(double from) {
   const double to = from + kBlockWindows * window_seconds_;
   last_block_ = to + window_seconds_ >= last_;
+  // Resampling needs what lies before, and whole seconds from the first sample are whole samples at any rate: so a
+  // block is read from a second or two before it, and that much is dropped.
+  const double warm_up = std::max(0.0, std::floor(from - first_) - 1);
   AudioLimits limits;
-  limits.start = from;
+  limits.start = first_sample_ + warm_up;
   limits.end = !last_block_ ? to : to_the_end_ ? -1 : last_;
   block_ = read_audio(path_, limits).samples;
+  const auto before = static_cast<std::size_t>(std::llround((from - first_ - warm_up) * kSampleRate));
+  block_.erase(block_.begin(), block_.begin() + static_cast<std::ptrdiff_t>(std::min(before, block_.size())));
   windows_ = cut_windows(block_, window_seconds_);
   block_begin_ = from;
   next_ = 0;

@@ -24,7 +24,8 @@ class FileWindows {
   void read_block(double from);
 
   Path path_;
-  double window_seconds_, first_, last_;
+  double window_seconds_, first_, last_ = 0;
+  double first_sample_ = 0;  // where the first sample of the source lies; up to half a sample from first_
   bool to_the_end_;
   double begin_, end_;
   double block_begin_ = 0;

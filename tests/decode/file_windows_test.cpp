@@ -46,6 +46,30 @@ TEST(FileWindows, AreThoseOfTheWholeSoundHoweverLong) {
   }
 }
 
+// A block begins where the last window ended, in the middle of sound: what is resampled there must not begin anew.
+TEST(FileWindows, OfAnotherSampleRateAreThoseOfTheWholeSound) {
+  const TemporaryFolder folder;
+  for (const int rate : {44100, 11025, 48000}) {
+    for (const double start : {0.0, 0.7}) {
+      const Path path = folder / "sound.wav";
+      write_sound(path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, rate, 1, sine(1000, 0.5, 50, rate));  // no place is quiet
+      const std::vector<float> whole = read_audio(path, {.start = start}).samples;
+      FileWindows file(path, 1, start);
+      std::vector<float> all, samples;
+      while (file.next(samples)) {
+        EXPECT_NEAR((file.begin() - start) * kSampleRate, static_cast<double>(all.size()), 1e-3);
+        all.insert(all.end(), samples.begin(), samples.end());
+      }
+      ASSERT_EQ(all.size(), whole.size()) << rate;
+      double worst = 0;
+      for (std::size_t i = 0; i < all.size(); ++i)
+        worst = std::max(worst, std::abs(static_cast<double>(all[i]) - whole[i]));
+      // soxr's high quality is good for 20 bits of full scale, on either side.
+      EXPECT_LE(worst, 2 * 0x1p-20) << rate << " from " << start;
+    }
+  }
+}
+
 TEST(FileWindows, OfAPartStayInside) {
   const TemporaryFolder folder;
   const Path path = folder / "sound.pcm";
