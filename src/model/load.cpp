@@ -22,9 +22,9 @@ const TensorView& find_adapter(const TensorFile& file, const std::string& name, 
   return t;
 }
 
-void refuse_not_finite(const TensorFile& file, const std::string& name, const TensorView& t) {
+void refuse_not_finite(const TensorFile& file, const TensorView& t) {
   if (!all_finite(t.type, t.bytes))
-    throw Error{ErrorKind::kNumeric, "tensor holds NaN or infinity", file.where() + ": " + name,
+    throw Error{ErrorKind::kNumeric, "tensor holds NaN or infinity", file.where() + ": " + t.name,
                 "the file is damaged or the training that wrote it failed; use another one"};
 }
 
@@ -99,7 +99,7 @@ void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
     const StoredWeight stored = find_weight(file, {name, p.shape});
     const std::string where = file.where() + ": " + name;
     if (stored.format && p.trainable) refuse_learning(*stored.format, where);
-    if (!stored.format && !c.counts_only()) refuse_not_finite(file, name, stored.parts[0]);
+    if (!stored.format && !c.counts_only()) refuse_not_finite(file, stored.parts[0]);
     if (is_own(name, p))
       load_own(c, p, stored.parts.data(), shared);
     else
@@ -124,7 +124,7 @@ void load_adapter(Whisper& model, const TensorFile& adapter) {
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (!is_adapter(name)) return;
     const TensorView& t = find_adapter(adapter, peft_name(name), p);
-    refuse_not_finite(adapter, name, t);
+    refuse_not_finite(adapter, t);
     read_floats(t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
     ++found;
   });

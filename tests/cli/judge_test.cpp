@@ -128,5 +128,43 @@ TEST_F(Judging, NoBarStandsInTextThatIsBeingWritten) {
   }
 }
 
+// Puts a NaN into a tensor of f32 numbers.
+void poison(const Path& file, const std::string& tensor) {
+  std::string bytes = read_file(file);
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const Json about = parse_json(std::string_view(bytes).substr(8, header), file.string());
+  ASSERT_EQ(about.at(tensor).at("dtype"), "F32");
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto begin = about.at(tensor).at("data_offsets").at(0).get<std::size_t>();
+  std::memcpy(bytes.data() + 8 + header + begin + sizeof nan, &nan, sizeof nan);
+  write_file(file, bytes);
+}
+
+TEST_F(Judging, ANanInModelOrAdapterEndsWithItsExitCodeAndNamesTheTensor) {
+  write_recordings(folder / "corpus");
+  ASSERT_EQ(say({"prepare", path("corpus"), path("data")}), 0) << err;
+  ASSERT_EQ(say({"train", "--model", path("model"), "--data", path("data"), "--output-dir", path("run"), "--method",
+                 "lora", "--lora-r", "2", "--max-steps", "1", "--compute", "f32", "--max-new-tokens", "2"}),
+            0)
+      << err;
+  const auto evaluate = [&](const std::string& model) {
+    return say({"evaluate", "--model", path(model), "--adapter", path("run"), "--data", path("data"), "--compute",
+                "f32", "--max-new-tokens", "2"});
+  };
+  ASSERT_EQ(evaluate("model"), 0) << err;
+  for (const std::string tensor : {"model.decoder.layers.0.fc1.weight", "model.encoder.layer_norm.bias"}) {
+    write_model(folder / "damaged");
+    poison(folder / "damaged/model.safetensors", tensor);
+    EXPECT_EQ(evaluate("damaged"), exit_code(ErrorKind::kNumeric));
+    EXPECT_THAT(err, HasSubstr(path("damaged/model.safetensors") + ": " + tensor + ": tensor holds NaN"));
+    EXPECT_EQ(out, "");
+  }
+  const std::string tensor = "base_model.model.model.decoder.layers.1.self_attn.q_proj.lora_B.weight";
+  poison(folder / "run/adapter_model.safetensors", tensor);
+  EXPECT_EQ(evaluate("model"), exit_code(ErrorKind::kNumeric));
+  EXPECT_THAT(err, HasSubstr(path("run/adapter_model.safetensors") + ": " + tensor + ": tensor holds NaN"));
+}
+
 }  // namespace
 }  // namespace sori::test
