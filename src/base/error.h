@@ -30,18 +30,18 @@ class Error : public std::runtime_error {
   Error(ErrorKind kind, const std::string& what, const std::string& where, const std::string& remedy)
       : std::runtime_error(
             one_line((where.empty() ? "" : where + ": ") + what + (remedy.empty() ? "" : "; " + remedy))),
-        kind_(kind) {}
+        kind_(kind),
+        problem_(one_line((where.empty() ? "" : where + ": ") + what)) {}
   ErrorKind kind() const { return kind_; }
+  // Where and what, for who knows a better remedy.
+  const std::string& problem() const { return problem_; }
 
  private:
-  // A hostile file's names must neither break the line nor steer a terminal.
-  static std::string one_line(std::string text) {
-    for (char& c : text)
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-    return text;
-  }
+  // A hostile file's names must neither break the line nor steer a terminal, and a line may go into JSON: it is UTF-8.
+  static std::string one_line(std::string text);
 
   ErrorKind kind_;
+  std::string problem_;
 };
 
 // A broken rule of our own code.

@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -56,6 +57,44 @@ Path temporary_beside(const Path& path) {
   static std::atomic<unsigned> counter{0};
   const std::string name = path.filename().string().substr(0, 200);  // a name may have 255 bytes in all
   return parent_of(path) / fmt::format(".tmp-{}-{}-{}", name, ::getpid(), counter++);
+}
+
+// Without links and dots; of what is not there, as far as it can be resolved.
+Path resolved(const Path& path) {
+  std::error_code code;
+  const Path real = fs::weakly_canonical(fs::absolute(path), code);
+  if (code) throw Error{ErrorKind::kInput, "cannot be resolved: " + code.message(), path.string(), "check the name"};
+  return real.has_filename() ? real : real.parent_path();
+}
+
+bool holds(const Path& folder, const Path& path) {
+  const Path outer = resolved(folder), inner = resolved(path);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+// The open descriptor of this process that a path names, as /dev/stdout does through its links.
+std::optional<int> descriptor_of(Path path) {
+  std::error_code code;
+  constexpr int kMaxLinks = 40;  // as Linux follows
+  for (int links = 0; links < kMaxLinks && fs::is_symlink(path, code); ++links) {
+    const Path folder = fs::canonical(parent_of(path), code);
+    if (folder == fmt::format("/proc/{}/fd", ::getpid())) return std::atoi(path.filename().c_str());
+    path = folder / fs::read_symlink(path, code);
+  }
+  return std::nullopt;
+}
+
+// A device, a pipe or an open descriptor: a new file under this name would take its place.
+bool is_stream(const Path& path) {
+  std::error_code code;
+  const fs::file_status there = fs::status(path, code);
+  return (fs::exists(there) && !fs::is_regular_file(there) && !fs::is_directory(there)) || descriptor_of(path);
+}
+
+// The descriptor itself where there is one: it knows where its next byte goes.
+int open_stream(const Path& path) {
+  if (const auto open = descriptor_of(path)) return ::fcntl(*open, F_DUPFD_CLOEXEC, 0);
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
 }  // namespace
@@ -124,11 +163,7 @@ Path inside(const Path& root, const Path& relative) {
     sofar /= part;
     if (fs::is_symlink(sofar, code) && !fs::exists(sofar, code)) refuse("goes through a broken link");
   }
-  const Path real_root = fs::weakly_canonical(fs::absolute(base), code);
-  const Path real = fs::weakly_canonical(fs::absolute(base / relative), code);
-  if (code) refuse("cannot be resolved");
-  const auto [end, ignored] = std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end());
-  if (end != real_root.end()) refuse("leads out of its folder through a link");
+  if (!holds(base, base / relative)) refuse("leads out of its folder through a link");
   return root / relative;
 }
 
@@ -165,9 +200,40 @@ void write_file(const Path& path, std::string_view bytes) {
   file.commit();
 }
 
-void remove_tree(const Path& folder) {
+void check_writable(const Path& path) {
   std::error_code code;
-  fs::remove_all(folder, code);
+  if (fs::is_directory(path, code)) fail("write", path, EISDIR);
+  if (!is_stream(path))
+    AtomicFile probe(path);  // made and removed
+  else if (::access(path.c_str(), W_OK) != 0)
+    fail("write", path, errno);
+}
+
+void check_replaceable(const Path& folder, const char* ours, const std::function<bool(const Path&)>& is_ours,
+                       const std::vector<Path>& needed) {
+  std::error_code code;
+  if (!fs::exists(folder, code)) return;
+  const bool empty = fs::is_directory(folder, code) && fs::is_empty(folder, code);
+  if (!empty && !(fs::is_directory(folder, code) && is_ours(folder)))
+    throw Error{ErrorKind::kUsage, fmt::format("is not {}, so it is not replaced", ours), folder.string(),
+                "name another folder"};
+  std::vector<Path> kept = needed;
+  kept.push_back(fs::current_path());
+  if (const char* home = std::getenv("HOME")) kept.emplace_back(home);
+  for (const Path& path : kept)
+    if (!path.empty() && holds(folder, path))
+      throw Error{ErrorKind::kUsage, fmt::format("is or holds {}, so it is not replaced", path.string()),
+                  folder.string(), "name another folder"};
+}
+
+void remove_tree(const Path& folder) {
+  const Path named = folder.has_filename() ? folder : folder.parent_path(), aside = temporary_beside(named);
+  if (::rename(named.c_str(), aside.c_str()) != 0) {
+    if (errno == ENOENT) return;
+    fail("remove", folder, errno);
+  }
+  std::error_code code;
+  fs::remove_all(aside, code);
   if (code) fail("remove", folder, code.value());
 }
 
@@ -205,7 +271,13 @@ void MappedFile::drop_pages(std::span<const std::byte> part) const {
   if (first < last) ::madvise(static_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);  // only advice
 }
 
-AtomicFile::AtomicFile(Path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+AtomicFile::AtomicFile(Path path) : path_(std::move(path)) {
+  if (is_stream(path_)) {
+    descriptor_ = open_stream(path_);
+    if (descriptor_ < 0) fail("open", path_, errno);
+    return;
+  }
+  temporary_ = temporary_beside(path_);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (descriptor_ < 0) fail("create a file for", path_, errno);
 }
@@ -245,8 +317,9 @@ void AtomicFile::flush() {
 
 void AtomicFile::commit() {
   flush();
-  if (::fsync(descriptor_) != 0) fail("sync", path_, errno);
+  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail("sync", path_, errno);
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("close", path_, errno);
+  if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename to", path_, errno);
   temporary_.clear();
   sync_folder(parent_of(path_));
@@ -290,6 +363,31 @@ void AtomicFolder::commit() {
   }
   committed_ = true;
   sync_folder(parent_of(path_));
+}
+
+FolderLock::FolderLock(const Path& folder) : path_(folder / kName) {
+  for (;;) {
+    Descriptor d{::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
+    if (d.fd < 0) fail("lock", folder, errno);
+    if (::flock(d.fd, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) fail("lock", folder, errno);
+      throw Error{ErrorKind::kLocked, fmt::format("is in use by process {}", read_file(path_, 16)), folder.string(),
+                  "wait until it has ended, or name another folder"};
+    }
+    struct stat held {
+    }, named{};
+    if (::fstat(d.fd, &held) != 0 || ::stat(path_.c_str(), &named) != 0 || held.st_ino != named.st_ino)
+      continue;  // its holder removed the name between open and flock: this lock would guard nothing
+    const std::string pid = std::to_string(::getpid());
+    if (::ftruncate(d.fd, 0) != 0 || ::pwrite(d.fd, pid.data(), pid.size(), 0) < 0) fail("lock", folder, errno);
+    descriptor_ = std::exchange(d.fd, -1);
+    return;
+  }
+}
+
+FolderLock::~FolderLock() {
+  ::unlink(path_.c_str());  // before it is free: after, it could be another's
+  ::close(descriptor_);
 }
 
 }  // namespace sori

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,7 +37,13 @@ std::vector<std::string_view> split_lines(std::string_view text);
 
 void make_folder(const Path& folder);                       // and its parents, 0700
 void write_file(const Path& path, std::string_view bytes);  // atomic
-void remove_tree(const Path& folder);                       // for folders we made ourselves
+// Error kIo where no file of this name could be written: said before hours of work, not after.
+void check_writable(const Path& path);
+// Before a folder is replaced or emptied. Error kUsage where it is not empty and is_ours(folder) is false (`ours` says
+// what it should be), and where it is or holds one of `needed`, the working folder or the home folder.
+void check_replaceable(const Path& folder, const char* ours, const std::function<bool(const Path&)>& is_ours,
+                       const std::vector<Path>& needed);
+void remove_tree(const Path& folder);  // for folders we made ourselves; its name is gone first
 std::uint64_t free_disk_bytes(const Path& folder);
 
 // Read-only private mapping of a regular file. The bytes stay valid for the life of the object.
@@ -61,7 +68,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// A file that appears under its name only when commit() has returned; without commit() nothing is left behind.
+// A file that appears under its name only when commit() has returned; without commit() nothing is left behind. Devices,
+// pipes and /dev/stdout keep their names: what is written to them goes there at once.
 class AtomicFile {
  public:
   explicit AtomicFile(Path path);
@@ -75,7 +83,7 @@ class AtomicFile {
 
  private:
   void flush();
-  Path path_, temporary_;
+  Path path_, temporary_;  // temporary_ is empty where it is written in place
   int descriptor_ = -1;
   std::string buffer_;
 };
@@ -96,6 +104,21 @@ class AtomicFolder {
   Path path_, temporary_;
   Existing existing_;
   bool committed_ = false;
+};
+
+// A folder's lock for the life of the object: a file in it that holds the number of this process, and is gone at the
+// end. Error kLocked names the process that has it. A process that was killed leaves the file, but not the lock.
+class FolderLock {
+ public:
+  static constexpr const char* kName = "run.lock";
+  explicit FolderLock(const Path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  Path path_;
+  int descriptor_ = -1;
 };
 
 }  // namespace sori

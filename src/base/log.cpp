@@ -7,19 +7,26 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/unicode.h"
+
 namespace sori {
 
 Log::Log(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
 
+// fmt::print would throw.
+void Log::write(const std::string& text) {
+  std::fputs(text.c_str(), out_);
+  std::fflush(out_);
+}
+
 void Log::clear_bar() {
-  if (bar_) std::fputs("\r\x1b[K", out_);
+  if (bar_) write("\r\x1b[K");
   bar_ = false;
 }
 
 void Log::line(const std::string& text) {
   clear_bar();
-  fmt::print(out_, "{}\n", text);
-  std::fflush(out_);
+  write(printable(text) + "\n");
 }
 
 void Log::progress(const std::string& what, std::int64_t done, std::int64_t total, const std::string& detail,
@@ -49,9 +56,8 @@ void Log::progress(const std::string& what, std::int64_t done, std::int64_t tota
     constexpr std::int64_t kWidth = 24;
     const std::int64_t filled = total > 0 ? kWidth * done / total : 0;
     clear_bar();
-    fmt::print(out_, "[{}{}] {}", std::string(static_cast<std::size_t>(filled), '#'),
-               std::string(static_cast<std::size_t>(kWidth - filled), '.'), text);
-    std::fflush(out_);
+    write(fmt::format("[{}{}] {}", std::string(static_cast<std::size_t>(filled), '#'),
+                      std::string(static_cast<std::size_t>(kWidth - filled), '.'), text));
     bar_ = true;
   } else {
     line(text);

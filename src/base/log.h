@@ -1,5 +1,6 @@
 // Where progress and log lines go: standard error, with a progress bar on a terminal and plain lines otherwise. Results
-// go to standard output and are the business of cli/. Never carries transcript text.
+// go to standard output and are the business of cli/. Never carries transcript text. What cannot be written is lost: no
+// work ends because nobody reads of it.
 #pragma once
 
 #include <chrono>
@@ -21,6 +22,7 @@ class Log {
 
  private:
   void clear_bar();
+  void write(const std::string& text);
   std::FILE* out_;
   bool terminal_, bar_ = false;
   std::string what_;

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "base/unicode.h"
+
 namespace sori {
 namespace {
 
@@ -74,6 +76,13 @@ std::string joined(const std::vector<std::string>& words, const char* separator)
   return fmt::format("{}", fmt::join(words, separator));
 }
 
+// Words may be paths, whose bytes need not be UTF-8.
+Json record_of(const std::vector<std::string>& words) {
+  Json list = Json::array();
+  for (const std::string& w : words) list.push_back(printable(w));
+  return list;
+}
+
 }  // namespace
 
 Option& OptionTable::add(std::string name, std::string help, std::string kind, std::string default_text) {
@@ -89,13 +98,22 @@ Option& OptionTable::add(std::string name, std::string help, std::string kind, s
 Option& OptionTable::text(std::string name, std::string& value, std::string help) {
   Option& o = add(std::move(name), std::move(help), "TEXT", value);
   o.parse = [&value](const std::string& w) { value = w; };
-  o.value = [&value] { return Json(value); };
+  o.value = [&value] { return Json(printable(value)); };
   return o;
 }
 
 Option& OptionTable::path(std::string name, std::string& value, std::string help) {
   Option& o = text(std::move(name), value, std::move(help));
   o.kind = "PATH";
+  return o;
+}
+
+Option& OptionTable::output(std::string name, std::string& value, std::string help) {
+  Option& o = path(std::move(name), value, std::move(help));
+  o.parse = [&value](const std::string& w) {
+    if (!w.empty()) check_writable(w);
+    value = w;
+  };
   return o;
 }
 
@@ -150,7 +168,7 @@ Option& OptionTable::list(std::string name, std::vector<std::string>& value, std
       at = comma + 1;
     }
   };
-  o.value = [&value] { return Json(value); };
+  o.value = [&value] { return record_of(value); };
   return o;
 }
 
@@ -163,7 +181,7 @@ Option& OptionTable::argument(std::string name, std::string& value, std::string 
 Option& OptionTable::arguments(std::string name, std::vector<std::string>& value, std::string help) {
   Option& o = add(std::move(name), std::move(help), "TEXT", "");
   o.parse = [&value](const std::string& w) { value.push_back(w); };
-  o.value = [&value] { return Json(value); };
+  o.value = [&value] { return record_of(value); };
   o.repeats = o.positional = true;
   return o.required();
 }

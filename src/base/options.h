@@ -61,6 +61,8 @@ class OptionTable {
  public:
   Option& text(std::string name, std::string& value, std::string help);
   Option& path(std::string name, std::string& value, std::string help);
+  // A file to write; one that cannot be written is refused as soon as it is named.
+  Option& output(std::string name, std::string& value, std::string help);
   Option& integer(std::string name, std::int64_t& value, std::string help, std::int64_t low, std::int64_t high);
   Option& integer(std::string name, int& value, std::string help, int low, int high);
   Option& number(std::string name, double& value, std::string help, double low, double high);

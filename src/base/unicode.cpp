@@ -81,6 +81,15 @@ bool is_number(char32_t c) { return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_
 bool is_mark(char32_t c) { return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_M_MASK) != 0; }
 bool is_space(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)); }
 bool is_hangul(char32_t c) { return c >= 0xAC00 && c <= 0xD7A3; }
+bool is_control(char32_t c) {
+  return (c < 0x20 && !is_space(c)) || (c >= 0x7F && c < 0xA0 && !is_space(c)) || c == 0xFFFE || c == 0xFFFF;
+}
+
+std::string printable(std::string_view bytes) {
+  std::string out;
+  for (const char32_t c : code_points(bytes)) append_utf8(out, is_control(c) || c < 0x20 ? char32_t{0xFFFD} : c);
+  return out;
+}
 
 std::optional<std::string> cp949_to_utf8(std::string_view bytes) {
   UErrorCode code = U_ZERO_ERROR;

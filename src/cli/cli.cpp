@@ -1,6 +1,8 @@
 #include "cli/cli.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 
 #include "base/error.h"
@@ -12,7 +14,7 @@ namespace {
 constexpr const char* kConfig = "config";
 
 int report(const std::string& message, int code) {
-  fmt::print(stderr, "sori: {}\n", message);
+  std::fputs(("sori: " + message + "\n").c_str(), stderr);  // fmt::print would throw where it cannot be written
   return code;
 }
 
@@ -87,7 +89,7 @@ void describe_config(OptionTable& table, std::string& path) {
 }
 
 void describe_json(OptionTable& table, std::string& json_path) {
-  table.path("json", json_path, "write the result to this file as JSON too");
+  table.output("json", json_path, "write the result to this file as JSON too");
 }
 
 void write_json(const std::string& json_path, const Json& result) {
@@ -95,8 +97,10 @@ void write_json(const std::string& json_path, const Json& result) {
 }
 
 void print_result(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
+  throw Error{ErrorKind::kIo, fmt::format("cannot write: {}", std::strerror(errno)), "standard output",
+              "free some disk space, or send the output elsewhere"};
 }
 
 int run(const std::vector<std::string>& words) {

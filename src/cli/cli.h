@@ -35,7 +35,7 @@ void describe_config(OptionTable& table, std::string& path);
 // Adds --json to a table: the same result for programs.
 void describe_json(OptionTable& table, std::string& json_path);
 void write_json(const std::string& json_path, const Json& result);  // nothing where the path is empty
-void print_result(const std::string& text);                         // to standard output
+void print_result(const std::string& text);                         // to standard output; Error kIo
 
 bool wants_help(const std::vector<std::string>& words);
 bool parse_table(const Verb& verb, OptionTable& table, const std::vector<std::string>& words);

@@ -17,7 +17,7 @@ struct Options {
     judge.describe(t);
     t.path("data", data, "data set made by sori prepare").required();
     split.describe(t);
-    t.path("predictions", predictions, "write each utterance's text and CER to this JSONL file");
+    t.output("predictions", predictions, "write each utterance's text and CER to this JSONL file");
     t.flag("show-text", show_text, "show the ten worst utterances with their texts");
   }
 };
@@ -53,13 +53,13 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
                   utterances.size(), r.audio_seconds / 3600, r.wall_seconds / static_cast<double>(utterances.size()),
                   kNormaliserName, r.max_new_tokens, r.cut_off());
   if (o.show_text) text += worst_ten(r, utterances);
-  print_result(text);
   if (!o.predictions.empty()) write_predictions(o.predictions, utterances, r);
   Json result = to_json(r);
   result["split"] = o.split.split;
   result["data_hash"] = set.hash;
   result["judge"] = judge.record();
   write_json(json_path, result);
+  print_result(text);
   return 0;
 }
 

@@ -15,7 +15,7 @@ struct Options {
   void describe(OptionTable& t) {
     t.argument("PATH", path, "data set, model folder or adapter folder");
     t.path("model", model, "model folder: shows samples of a data set as its tokens");
-    t.text("split", split, "split to show; without it the first");
+    t.text("split", split, "split to show; without it train, or the first where there is none");
     t.integer("samples", samples, "utterances to show", 0, 1000);
     t.flag("loss-on-prompt", loss_on_prompt, "as in sori train");
   }
@@ -40,7 +40,8 @@ std::string show_dataset(const Options& o, Json& result) {
   for (const Split& s : all.splits)
     text += fmt::format("  {:<12} {:>8} utterances {:>9.2f} h\n", s.name, s.utterances.size(), s.seconds() / 3600);
   if (all.splits.empty() || o.samples == 0) return text;
-  const Split& split = o.split.empty() ? all.splits.back() : all.split(o.split);
+  const Split& split =
+      o.split.empty() && !all.has("train") ? all.splits.front() : all.split(o.split.empty() ? "train" : o.split);
   std::optional<ModelFolder> model;
   if (!o.model.empty()) model = open_model(o.model);
   for (const Utterance& u : evenly(split.utterances, o.samples)) {

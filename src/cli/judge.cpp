@@ -1,5 +1,6 @@
 #include "cli/judge.h"
 
+#include "base/unicode.h"
 #include "quant/file_format.h"
 #include "text/languages.h"
 
@@ -73,8 +74,8 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
 }
 
 Json Judge::record() const {
-  return {{"model", options_.model},
-          {"adapter", options_.adapter},
+  return {{"model", printable(options_.model)},
+          {"adapter", printable(options_.adapter)},
           {"base", model_.base},
           {"language", speech_.language},
           {"task", speech_.task},

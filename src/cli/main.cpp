@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 
 #include "cli/cli.h"
@@ -19,5 +20,8 @@ void wait_without_spinning(char** argv) {
 
 int main(int argc, char** argv) {
   wait_without_spinning(argv);
+  // A pipe that nobody reads, or a limit of a file's size, is a write that fails, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   return sori::run({argv + 1, argv + argc});
 }

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/judge.h"
 #include "eval/evaluate.h"
+#include "export/model_writer.h"
 #include "quant/file_format.h"
 
 namespace sori {
@@ -87,9 +88,8 @@ class Merger {
   }
 
   Candidate make(const std::string& onto) {
-    using Existing = AtomicFolder::Existing;
-    Candidate c{
-        onto, std::make_unique<AtomicFolder>(o_.out, o_.overwrite ? Existing::kReplace : Existing::kRefuse), {}, {}};
+    const auto existing = existing_model(o_.out, o_.overwrite, {o_.model, o_.adapter});
+    Candidate c{onto, std::make_unique<AtomicFolder>(o_.out, existing), {}, {}};
     write(c);
     if (scored_) c.score = score(c.folder->path());
     return c;

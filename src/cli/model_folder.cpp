@@ -60,6 +60,7 @@ std::unique_ptr<TensorFile> open_quantised(const ModelFolder& original, const Qu
       return file;
     } catch (const Error& e) {
       log.line(fmt::format("base {} is made again: {}", name, e.what()));
+      remove_tree(cached);
     }
   }
   require_disk(cached.parent_path(), quantised_bytes(original.path, how));

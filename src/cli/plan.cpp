@@ -1,5 +1,6 @@
 // sori plan: what a run will take, before it starts, and the command or file that starts it.
 #include "base/process_memory.h"
+#include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
 #include "cli/run_file.h"
@@ -261,7 +262,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
                          {"cache_bytes", disk.cache},
                          {"checkpoint_bytes", disk.checkpoint},
                          {"result_bytes", disk.result},
-                         {"command", command}});
+                         {"command", printable(command)}});
   return 0;
 }
 

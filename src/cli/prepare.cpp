@@ -1,4 +1,6 @@
 #include "data/prepare.h"
+
+#include "base/unicode.h"
 #include "cli/cli.h"
 
 namespace sori {
@@ -12,7 +14,7 @@ std::string table(const PrepareReport& report, const Path& out) {
   for (const std::string& remark : report.remarks()) text += remark + "\n";
   for (const auto& [reason, count] : report.rejected) text += fmt::format("rejected     {:>8} {}\n", count, reason);
   if (report.rejected_total() > 0)
-    text += fmt::format("each with its reason in {}\n", (out / "rejected.jsonl").string());
+    text += fmt::format("each with its reason in {}\n", printable((out / "rejected.jsonl").native()));
   return text;
 }
 

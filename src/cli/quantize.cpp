@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
 #include "export/quantise.h"
@@ -59,8 +60,8 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
   const QuantiseReport r = quantise_model(o.model, o.out, how, options);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::string text = error_table(r);
-  text += fmt::format("{} as {}, embedding {}: {} from {}, {:.1f} s, in {}\n", o.model, o.base, how.embedding(),
-                      format_bytes(r.bytes), format_bytes(r.source_bytes), seconds, o.out);
+  text += fmt::format("{} as {}, embedding {}: {} from {}, {:.1f} s, in {}\n", printable(o.model), o.base,
+                      how.embedding(), format_bytes(r.bytes), format_bytes(r.source_bytes), seconds, printable(o.out));
   text += how.int8_embedding
               ? "only sori reads an int8 embedding; --embedding bf16 makes a folder for transformers too\n"
               : fmt::format("transformers and {} read this folder too\n", how.format->peer());

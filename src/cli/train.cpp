@@ -4,8 +4,10 @@
 #include <numeric>
 
 #include "base/process_memory.h"
+#include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
+#include "cli/stop.h"
 #include "data/dataset.h"
 #include "eval/evaluate.h"
 #include "export/side_files.h"
@@ -20,6 +22,7 @@ namespace {
 struct Data {
   std::string hash;
   Speech speech;
+  std::vector<Path> sources;  // folders of the recordings
   std::vector<Utterance> train, dev;
   std::vector<std::string> dropped;  // ids with labels that do not fit
 };
@@ -29,22 +32,62 @@ Data open_data(const TrainOptions& o) {
   Data d;
   d.hash = set.hash;
   d.speech = {set.language, set.task};
+  d.sources = find_sources(set.info, set.folder);
   d.train = set.split("train").utterances;
   if (set.has("dev")) d.dev = evenly(set.split("dev").utterances, o.max_eval_samples);
   return d;
 }
 
-void open_output(const TrainOptions& o) {
-  const Path run = o.output_dir;
-  std::error_code code;
-  const bool used = std::filesystem::is_directory(run, code) && !std::filesystem::is_empty(run, code);
-  if (used && o.overwrite_output_dir && !o.resume)
-    remove_tree(run);
-  else if (used && !o.resume)
-    throw Error{ErrorKind::kUsage, "is not empty", run.string(),
-                "go on with --resume, begin anew with --overwrite-output-dir, or name another folder"};
-  make_folder(run);
+// What a run leaves in its folder, also where it was killed.
+bool is_of_run(const std::string& name) {
+  return name == FolderLock::kName || name == "run.json" || name == "trainer_state.json" ||
+         name == "adapter_config.json" || name.starts_with("checkpoint-") || name.starts_with(".tmp-checkpoint-");
 }
+
+std::vector<std::string> names_in(const Path& folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (const auto& e : std::filesystem::directory_iterator(folder, code)) names.push_back(e.path().filename().string());
+  return names;
+}
+
+bool is_run(const Path& folder) {
+  const std::vector<std::string> names = names_in(folder);
+  return std::any_of(names.begin(), names.end(), is_of_run);
+}
+
+// The folder of a run, locked from the first look on.
+class Output {
+ public:
+  // Before hours of work: Error kUsage for a folder that is in use otherwise, or that holds one of `needed`; kLocked
+  // for one that another run writes to.
+  Output(const TrainOptions& o, const std::vector<Path>& needed)
+      : folder_(o.output_dir), replace_(o.overwrite_output_dir) {
+    std::error_code code;
+    if (!std::filesystem::exists(folder_, code)) return;
+    if (replace_) check_replaceable(folder_, "the folder of a run", is_run, needed);
+    const bool goes_on = o.resume && is_run(folder_);
+    lock_.emplace(folder_);
+    if (std::ssize(names_in(folder_)) == 1 || replace_ || goes_on) return;  // 1: the lock's own file
+    throw Error{ErrorKind::kUsage, o.resume ? "is not the folder of a run" : "is not empty", folder_.string(),
+                o.resume ? "name the folder of the run to go on with"
+                         : "go on with --resume, begin anew with --overwrite-output-dir, or name another folder"};
+  }
+
+  // Once the new run is sure to start.
+  void open() {
+    make_folder(folder_);
+    if (!lock_) lock_.emplace(folder_);
+    if (!replace_) return;
+    for (const std::string& name : names_in(folder_))
+      if (name != FolderLock::kName) remove_tree(folder_ / name);
+  }
+
+ private:
+  Path folder_;
+  bool replace_ = false;
+  std::optional<FolderLock> lock_;
+};
 
 // Options that may change between start and resume, because they do not change what is learnt.
 RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute,
@@ -53,9 +96,9 @@ RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& mod
   o.describe(table);
   RunIdentity id;
   id.options = table.record();
-  for (const char* free :
-       {"model", "base", "data", "output-dir", "compute", "max-eval-samples", "eval-steps", "save-steps",
-        "logging-steps", "max-new-tokens", "resume", "overwrite-output-dir", "gradient-checkpointing", "ram"})
+  for (const char* free : {"model", "base", "data", "output-dir", "compute", "max-eval-samples", "eval-steps",
+                           "save-steps", "save-total-limit", "logging-steps", "max-new-tokens", "resume",
+                           "overwrite-output-dir", "gradient-checkpointing", "ram"})
     id.options.erase(free);
   id.options["optim"] = o.moments() == DType::kU8 ? "adamw_8bit" : "adamw";  // whatever name it was asked by
   id.options["micro-batch"] = micro_batch;                                   // sums are rounded in its order
@@ -88,10 +131,11 @@ std::string readme(const TrainOptions& o, const Data& data, const Json& result) 
   double seconds = 0;
   for (const Utterance& u : data.train) seconds += u.duration;
   std::string text = fmt::format(
-      "---\nbase_model: {}\nlibrary_name: peft\n---\n# {} of Whisper\n\nMade by sori {}. Language {}, task {}.\n\n"
+      "---\nbase_model: {}\nlibrary_name: {}\n---\n# {} of Whisper\n\nMade by sori {}. Language {}, task {}.\n\n"
       "| | |\n|---|---|\n| data | SHA-256 {} |\n| hours | {:.2f} |\n| steps | {} |\n",
-      o.model, o.method == "lora" ? "LoRA adapter" : "Full fine-tuning", SORI_VERSION, data.speech.language,
-      data.speech.task, data.hash, seconds / 3600, result.at("steps").get<std::int64_t>());
+      printable(o.model), o.method == "lora" ? "peft" : "transformers",
+      o.method == "lora" ? "LoRA adapter" : "Full fine-tuning", SORI_VERSION, data.speech.language, data.speech.task,
+      data.hash, seconds / 3600, result.at("steps").get<std::int64_t>());
   if (result.contains("eval"))
     text += fmt::format("| CER on dev | {:.2f} % |\n", 100 * result.at("eval").at("cer").at("rate").get<double>());
   return text;
@@ -103,6 +147,9 @@ class Run {
 
   Json go() {
     agree();
+    std::vector<Path> needed = data_.sources;
+    needed.insert(needed.end(), {o_.model, o_.data, o_.init_adapter});
+    Output output(o_, needed);
     choose_what_learns();
     const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());
@@ -112,7 +159,6 @@ class Run {
     const RunChoice& choice = fitting.second;
     use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
     report_what_learns();
-    open_output(o_);
     const RunIdentity identity = identity_of(o_, data_, model_, compute, choice.batch);
     TrainPlan plan = plan_of(o_, data_.train.size(), choice);
     plan_ = choice.memory;
@@ -133,22 +179,43 @@ class Run {
     require(carver.bytes() == arena.bytes(), "what is handed out is what was planned");
     set_zero(memory.optimizer);
     start_adapters();
+    output.open();
     RunState state = resume(memory.optimizer, identity);
     Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
     std::optional<Recognizer> recognizer;
     if (choice.limits.judge)
       recognizer.emplace(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
     if (recognizer && plan.drop) recognizer->drop_layers(pages);
+    const auto due = [&](std::int64_t every) {
+      return state.step == plan.max_steps || (every > 0 && state.step % every == 0);
+    };
     const auto save = [&] {
       save_checkpoint(o_.output_dir, model_.model, memory.optimizer, state, identity, plan.max_steps,
                       trainer.epochs(state.samples), learnt_info());
+      keep_newest(o_.output_dir, o_.save_total_limit);
+    };
+    const StopSignals signals;
+    // Nothing of a step is lost: it is saved, unless it was already.
+    const auto stop_if_asked = [&] {
+      if (!signals.stop()) return;
+      if (!due(o_.save_steps)) save();
+      throw Error{ErrorKind::kStopped, fmt::format("stopped after step {}", state.step), o_.output_dir,
+                  fmt::format("go on with the same command and --resume{}",
+                              o_.overwrite_output_dir ? " in place of --overwrite-output-dir" : "")};
+    };
+    // Weights are saved before they are judged: whatever goes wrong there, they are kept.
+    const auto judge_weights = [&] {
+      if (!recognizer || !due(o_.eval_steps)) return;
+      evaluate(*recognizer, state, stop_if_asked);
+      if (due(o_.save_steps)) save_state(o_.output_dir, state, plan.max_steps, trainer.epochs(state.samples));
     };
     log_.progress("step", state.step, plan.max_steps, "", /*always=*/true);
+    if (state.step > 0 && !last_score(state, state.step)) judge_weights();  // stopped before it was done
     trainer.run([&](const StepReport& r) {
       after_step(r, plan.max_steps);
-      const bool last = r.step == plan.max_steps;
-      if (recognizer && (last || (o_.eval_steps > 0 && r.step % o_.eval_steps == 0))) evaluate(*recognizer, state);
-      if (last || (o_.save_steps > 0 && r.step % o_.save_steps == 0)) save();
+      if (due(o_.save_steps)) save();
+      stop_if_asked();
+      judge_weights();
       return true;
     });
     return finish(state, plan, trainer, identity);
@@ -170,9 +237,7 @@ class Run {
   // A resumed run multiplies as it began: another machine, or a busy one, must not choose anew.
   std::string asked_compute() const {
     const Path from = o_.resume && o_.compute == "auto" ? newest_checkpoint(o_.output_dir) : Path();
-    if (from.empty()) return o_.compute;
-    const Path args = from / "training_args.json";
-    return json_get<std::string>(read_json(args), "compute", args.string());
+    return from.empty() ? o_.compute : read_checkpoint_args(from).compute;
   }
 
   // Nor does it take another base.
@@ -192,11 +257,8 @@ class Run {
     if (o_.fused_step) r.micro_batch = r.batch;
     r.utterances = data_.train.size() + data_.dev.size();
     r.ram = memory_limit(o_.ram);
-    if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty()) {
-      const Path args = from / "training_args.json";
-      const Json options = json_get<Json>(read_json(args), "options", args.string());
-      r.micro_batch = json_get<std::int64_t>(options, "micro-batch", args.string());
-    }
+    if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty())
+      r.micro_batch = read_checkpoint_args(from).micro_batch;
     const std::string asked = asked_base();
     BaseChoices bases = choose_base(model_.model, model_.base, asked, r);
     BaseChoice& base = bases.all[bases.chosen];
@@ -257,6 +319,7 @@ class Run {
     if (!data_.dropped.empty())
       log_.line(fmt::format("left out {} utterances whose labels are over {} tokens: {}", data_.dropped.size(),
                             maker.options().max_labels, fmt::join(data_.dropped, ", ")));
+    refuse_unreadable(data_.dev);
     data_.train = evenly(data_.train, o_.max_train_samples);
     if (data_.train.empty())
       throw Error{ErrorKind::kInput, "has no utterance to learn from", o_.data, "see rejected.jsonl in that folder"};
@@ -308,9 +371,10 @@ class Run {
     log_.progress("step", r.step, max_steps, detail, r.step % o_.logging_steps == 0);
   }
 
-  void evaluate(Recognizer& recognizer, RunState& state) {
+  void evaluate(Recognizer& recognizer, RunState& state, const std::function<void()>& between) {
     const EvalResult r = sori::evaluate(recognizer, data_.dev, [&](std::size_t done, std::size_t all) {
       log_.progress("evaluate", static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
+      between();
     });
     eval_ = to_json(r);
     Json row = {{"step", state.step},
@@ -337,18 +401,31 @@ class Run {
     result["peak_private_bytes"] = private_peak_.bytes();
     result["compute"] = identity.compute;
     result["dropped_utterances"] = data_.dropped;
+    if (eval_.is_null() && last_score(state)) eval_ = *last_score(state);  // of a run that had ended before
     if (!eval_.is_null()) result["eval"] = eval_;
     const Path out = o_.output_dir;
     write_learnt(out, model_.model, learnt_info());
     write_file(out / "trainer_state.json", to_text(to_json(state, plan.max_steps, trainer.epochs(state.samples))));
     Json run = {{"sori", SORI_VERSION},
                 {"identity", to_json(identity)},
-                {"model", o_.model},
-                {"data", o_.data},
+                {"model", printable(o_.model)},
+                {"data", printable(o_.data)},
                 {"result", result}};
     write_file(out / "run.json", to_text(run));
     write_file(out / "README.md", readme(o_, data_, result));
     return result;
+  }
+
+  // The newest score of the run, or of this step; in the words of evaluate().
+  static std::optional<Json> last_score(const RunState& state, std::optional<std::int64_t> step = {}) {
+    for (auto row = state.log_history.rbegin(); row != state.log_history.rend(); ++row) {
+      if (step && row->at("step") != *step) break;
+      if (row->contains("eval_cer"))
+        return Json{{"cer", {{"rate", row->at("eval_cer")}}},
+                    {"wer", {{"rate", row->at("eval_wer")}}},
+                    {"utterances", row->value("eval_samples", std::int64_t{0})}};
+    }
+    return std::nullopt;
   }
 
   static Json last_loss(const RunState& state) {
@@ -388,9 +465,9 @@ int run_train(const Verb& verb, const std::vector<std::string>& words, Log& log)
                   format_bytes(result.at("peak_resident_bytes").get<std::uint64_t>()));
   if (result.contains("eval"))
     text += fmt::format("CER on dev {:.2f} %\n", 100 * result.at("eval").at("cer").at("rate").get<double>());
-  text += fmt::format("{} in {}\n", options.method == "lora" ? "adapter" : "model", options.output_dir);
-  print_result(text);
+  text += fmt::format("{} in {}\n", options.method == "lora" ? "adapter" : "model", printable(options.output_dir));
   write_json(json_path, result);
+  print_result(text);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/judge.h"
 
@@ -27,7 +28,7 @@ Json to_json(const std::string& file, const Transcript& t) {
   for (const TranscriptPart& p : t.parts)
     segments.push_back(
         {{"id", segments.size()}, {"start", p.start}, {"end", p.end}, {"text", p.text}, {"ended", p.ended}});
-  return {{"file", file}, {"text", t.text()}, {"duration", t.seconds}, {"segments", segments}};
+  return {{"file", printable(file)}, {"text", t.text()}, {"duration", t.seconds}, {"segments", segments}};
 }
 
 }  // namespace
@@ -53,22 +54,24 @@ int run_transcribe(const Verb& verb, const std::vector<std::string>& words, Log&
       log.progress("transcribe: s", static_cast<std::int64_t>(done), static_cast<std::int64_t>(std::ceil(total)));
     };
   for (const std::string& file : o.files) {
+    std::string rest;  // of the text, that is not shown yet
     try {
       if (audio_info(file).header_missing)
         log.line(fmt::format("{}: has no header; read as 16 kHz, 16 bit, one channel", file));
       const Transcript t = transcribe(judge.recognizer(), file, callbacks);
       results.push_back(to_json(file, t));
-      if (text) print_result((live ? "" : t.text()) + "\n");
+      rest = (live ? "" : t.text()) + "\n";
       open_line = false;
     } catch (const Error& e) {  // the others are still worth reading
-      if (std::exchange(open_line, false)) print_result("\n");
+      if (std::exchange(open_line, false)) rest = "\n";
       log.line(fmt::format("sori: {}", e.what()));
-      results.push_back({{"file", file}, {"error", e.what()}});
+      results.push_back({{"file", printable(file)}, {"error", e.what()}});
       code = exit_code(ErrorKind::kInput);
     }
+    if (text) print_result(rest);
   }
-  if (!text) print_result(to_text(results));
   write_json(json_path, results);
+  if (!text) print_result(to_text(results));
   return code;
 }
 

@@ -8,8 +8,8 @@
 // audio_filepath is relative to the root of its source (dataset.json, "sources"), which is kept both absolute and
 // relative to the data set: either the data set alone or both together can be moved. As in the user's table that it
 // comes from, it may lead out of the root or be absolute. A file name that is not UTF-8 has its bytes in hexadecimal in
-// audio_filepath_bytes. A part of a file has its start in "offset". spelling and pronunciation only where the corpus has
-// both.
+// audio_filepath_bytes. A part of a file has its start in "offset". spelling and pronunciation only where the corpus
+// has both.
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 
 #include "audio/read.h"
 #include "base/error.h"
+#include "base/unicode.h"
 #include "data/transcript_file.h"
 #include "text/korean.h"
 #include "text/languages.h"

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/unicode.h"
 #include "data/corpus.h"
 #include "data/tree.h"
 

@@ -10,7 +10,6 @@
 #include "base/unicode.h"
 #include "data/dataset.h"
 #include "data/examine.h"
-#include "data/transcript_file.h"
 #include "text/languages.h"
 
 namespace sori {
@@ -20,11 +19,22 @@ constexpr std::int64_t kReportEvery = 100;  // utterances
 
 std::string joined(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
+// "corpus/" is "corpus".
+Path absolute_folder(const Path& folder) {
+  Path path = std::filesystem::absolute(folder).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+// Where a corpus lies, seen from the data set: both may move together.
+Path root_from_here(const Path& root, const Path& out) {
+  return absolute_folder(root).lexically_relative(absolute_folder(out));
+}
+
 std::vector<Corpus> read_corpora(const PrepareOptions& options, const Progress& progress) {
   std::vector<Corpus> corpora;
   for (const std::string& source : options.sources()) {
     corpora.push_back(read_corpus(source, {options.format, options.audio_column, options.text_column}, progress));
-    if (!is_utf8(corpora.back().root.native()))
+    if (!is_utf8(root_from_here(corpora.back().root, options.out()).native()))
       throw Error{ErrorKind::kInput, "has a name that is not UTF-8", printable(source), "rename this folder"};
   }
   if (corpora.size() < 2) return corpora;
@@ -135,17 +145,12 @@ void write_rejected(const Path& folder, const std::vector<Rejection>& rejected) 
 
 Json sources_of(const std::vector<Corpus>& corpora, const Path& out) {
   Json sources = Json::array();
-  const Path here = std::filesystem::absolute(out).lexically_normal();
-  for (const Corpus& corpus : corpora) {
-    Path root = std::filesystem::absolute(corpus.root).lexically_normal();
-    if (!root.has_filename()) root = root.parent_path();  // "corpus/" is "corpus"
-    const Path from_here = root.lexically_relative(here.has_filename() ? here : here.parent_path());
-    sources.push_back({{"root", root.native()},
-                       {"root_from_here", from_here.native()},
+  for (const Corpus& corpus : corpora)
+    sources.push_back({{"root", printable(absolute_folder(corpus.root).native())},
+                       {"root_from_here", root_from_here(corpus.root, out).native()},
                        {"format", corpus.format},
                        {"normaliser", corpus.format == "ksponspeech" ? "ksponspeech/1" : "nfc/1"},
                        {"notes", corpus.notes}});
-  }
   return sources;
 }
 
@@ -171,14 +176,7 @@ Json write_splits(const Path& folder, const Outcome& outcome, Json& info) {
               printable(options.sources().front()), "check the corpus, --format and --language"};
 }
 
-void check_output(const PrepareOptions& options) {
-  std::error_code code;
-  const Path out = options.out();
-  if (!options.overwrite || !std::filesystem::exists(out, code)) return;
-  if (!std::filesystem::is_directory(out, code) ||
-      (!std::filesystem::is_empty(out, code) && !std::filesystem::exists(out / "dataset.json", code)))
-    throw Error{ErrorKind::kUsage, "is not a data set, so it is not replaced", out.string(), "name another folder"};
-}
+bool is_dataset(const Path& folder) { return std::filesystem::exists(folder / "dataset.json"); }
 
 }  // namespace
 
@@ -200,8 +198,8 @@ std::vector<std::string> PrepareReport::remarks() const {
     if (notes.contains("sound_not_listed"))
       line += fmt::format(", {} sound files stand in no list", notes.at("sound_not_listed").get<std::int64_t>());
     if (notes.contains("sound_elsewhere"))
-      line += fmt::format(", {} rows name sound outside of this folder",
-                          notes.at("sound_elsewhere").get<std::int64_t>());
+      line +=
+          fmt::format(", {} rows name sound outside of this folder", notes.at("sound_elsewhere").get<std::int64_t>());
     if (notes.contains("links_followed"))
       line += fmt::format(", {} links followed", notes.at("links_followed").get<std::int64_t>());
     lines.push_back(std::move(line));
@@ -226,7 +224,12 @@ PrepareReport prepare(const PrepareOptions& options, const Progress& progress) {
   options.check();
   if (!options.split.empty() && !is_split_name(options.split))
     throw Error{ErrorKind::kUsage, "is no name for a split", "--split", "use letters, digits, - and _"};
-  check_output(options);
+  if (options.overwrite) {
+    const std::vector<std::string> sources = options.sources();
+    std::vector<Path> needed(sources.begin(), sources.end());
+    needed.emplace_back(options.tokenizer);
+    check_replaceable(options.out(), "a data set", is_dataset, needed);
+  }
   AtomicFolder folder(options.out(),
                       options.overwrite ? AtomicFolder::Existing::kReplace : AtomicFolder::Existing::kRefuse);
 

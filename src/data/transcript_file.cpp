@@ -12,10 +12,6 @@ bool is_ascii(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-bool is_control(char32_t c) {
-  return (c < 0x20 && !is_space(c)) || (c >= 0x7F && c < 0xA0 && !is_space(c)) || c == 0xFFFE || c == 0xFFFF;
-}
-
 std::optional<std::string> decode_as(std::string_view bytes, Encoding encoding) {
   if (encoding == Encoding::kCp949) return cp949_to_utf8(bytes);
   return is_utf8(bytes) ? std::optional(std::string(bytes)) : std::nullopt;
@@ -74,12 +70,6 @@ std::string plain_text(std::string_view utf8) {
 bool has_control(std::string_view utf8) {
   const std::vector<char32_t> points = code_points(utf8);
   return std::any_of(points.begin(), points.end(), is_control);
-}
-
-std::string printable(std::string_view bytes) {
-  std::string out;
-  for (const char32_t c : code_points(bytes)) append_utf8(out, is_control(c) || (c < 0x20) ? char32_t{0xFFFD} : c);
-  return out;
 }
 
 }  // namespace sori

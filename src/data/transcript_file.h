@@ -40,7 +40,4 @@ std::string plain_text(std::string_view utf8);
 // C0 and C1 control characters other than white space, and U+FFFE, U+FFFF: no transcript has them.
 bool has_control(std::string_view utf8);
 
-// A name or path for messages and ids: valid UTF-8 without control characters, whatever the bytes are.
-std::string printable(std::string_view bytes);
-
 }  // namespace sori

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/threads.h"
+#include "base/unicode.h"
 
 namespace sori {
 namespace {

@@ -21,10 +21,6 @@ auto name_utterance(const Utterance& u, Body&& body) {
   }
 }
 
-void refuse_unreadable(const std::vector<Utterance>& utterances) {
-  for (const Utterance& u : utterances) name_utterance(u, [&] { return audio_info(u.audio); });
-}
-
 // The longest first: nobody waits at the end for a long one that was begun last.
 std::vector<std::size_t> by_duration(const std::vector<Utterance>& utterances) {
   std::vector<std::size_t> order(utterances.size());
@@ -116,6 +112,10 @@ Json to_json(const ErrorCounts& counts) {
 
 std::int64_t EvalResult::cut_off() const {
   return std::ranges::count_if(predictions, [](const Prediction& p) { return !p.ended; });
+}
+
+void refuse_unreadable(const std::vector<Utterance>& utterances) {
+  for (const Utterance& u : utterances) name_utterance(u, [&] { return audio_info(u.audio); });
 }
 
 EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& utterances, const EvalProgress& progress) {

@@ -26,6 +26,9 @@ struct EvalResult {
 
 using EvalProgress = std::function<void(std::size_t done, std::size_t all)>;
 
+// Error kInput names the first utterance whose file cannot be read, before anything is decoded.
+void refuse_unreadable(const std::vector<Utterance>& utterances);
+
 // Audio longer than a window is cut at its quietest places and its texts are joined. Every file is looked at before the
 // first is decoded: Error kInput names the utterance that cannot be read, and no text.
 EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& utterances,

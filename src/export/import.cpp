@@ -23,9 +23,8 @@ void require_folder(const Path& source) {
 }  // namespace
 
 ImportReport import_model(const Path& source, const Path& target, const ImportOptions& options) {
-  using Existing = AtomicFolder::Existing;
   require_folder(source);
-  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  AtomicFolder folder(target, existing_model(target, options.overwrite, {source}));
   const bool ct2 = is_there(source / "model.bin") && !is_there(source / "model.safetensors");
   SourceModel model = ct2 ? open_ct2_model(source) : open_hf_model(source);
 

@@ -65,6 +65,17 @@ DType embedding_type(const std::vector<OutTensor>& tensors) {
   return at->info.type;
 }
 
+AtomicFolder::Existing existing_model(const Path& target, bool overwrite, const std::vector<Path>& needed) {
+  if (!overwrite) return AtomicFolder::Existing::kRefuse;
+  const auto is_model = [](const Path& folder) {
+    const std::vector<Path> files = list_files(folder, /*recursive=*/false);
+    return std::filesystem::exists(folder / "config.json") &&
+           std::any_of(files.begin(), files.end(), [](const Path& f) { return f.extension() == ".safetensors"; });
+  };
+  check_replaceable(target, "a model folder", is_model, needed);
+  return AtomicFolder::Existing::kReplace;
+}
+
 std::uint64_t write_tensors(const Path& folder, const std::vector<OutTensor>& tensors, const ByteProgress& progress,
                             std::uint64_t max_shard, Metadata metadata) {
   std::vector<TensorInfo> infos;

@@ -35,6 +35,10 @@ OutTensor computed(TensorInfo info, FillRow fill, const std::string& where);
 // The type of embed_tokens.weight, which stands for the model's.
 DType embedding_type(const std::vector<OutTensor>& tensors);
 
+// How a model folder may be made at `target`: with `overwrite` in place of another model folder, but never of `needed`,
+// the folders it is made from (Error kUsage).
+AtomicFolder::Existing existing_model(const Path& target, bool overwrite, const std::vector<Path>& needed);
+
 // Writes model.safetensors, or shards of at most max_shard bytes with their index; returns the bytes of all tensors.
 // Metadata gets transformers' "format": "pt".
 std::uint64_t write_tensors(const Path& folder, const std::vector<OutTensor>& tensors,

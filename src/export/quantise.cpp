@@ -186,12 +186,8 @@ const QuantiseReport::Layer& QuantiseReport::worst() const {
 
 QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
                               const QuantiseOptions& options) {
-  using Existing = AtomicFolder::Existing;
-  std::error_code code;
-  if (std::filesystem::equivalent(model, target, code))
-    throw Error{ErrorKind::kUsage, "would replace the model it is made from", target.string(), "name another folder"};
   const SourceModel source = open_hf_model(model);
-  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  AtomicFolder folder(target, existing_model(target, options.overwrite, {model}));
   QuantiseReport report;
   report.config = source.config;
   report.source_hash = model_hash(source.config, *source.file);

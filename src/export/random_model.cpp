@@ -48,12 +48,11 @@ Json lists_of(const Path& tokenizer_folder) {
 
 ImportReport random_model(const WhisperConfig& config, const Path& tokenizer_folder, const Path& target,
                           std::uint64_t seed, const ImportOptions& options) {
-  using Existing = AtomicFolder::Existing;
   ImportReport report;
   report.format = "random";
   report.config = config;
   report.type = DType::kBF16;
-  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  AtomicFolder folder(target, existing_model(target, options.overwrite, {tokenizer_folder}));
   std::vector<OutTensor> tensors;
   for (const NamedShape& shape : tensor_list(report.config)) {
     tensors.push_back(random_tensor(shape, seed, tensors.size()));

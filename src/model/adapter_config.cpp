@@ -1,5 +1,7 @@
 #include "model/adapter_config.h"
 
+#include "base/unicode.h"
+
 namespace sori {
 namespace {
 
@@ -54,7 +56,7 @@ Json to_json(const LoraConfig& config, Whisper& model, const std::string& base_m
   Json j;
   j["peft_type"] = "LORA";
   j["task_type"] = nullptr;
-  j["base_model_name_or_path"] = base_model;
+  j["base_model_name_or_path"] = printable(base_model);
   j["r"] = config.rank;
   j["lora_alpha"] = config.alpha;
   j["lora_dropout"] = config.dropout;

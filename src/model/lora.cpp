@@ -1,6 +1,7 @@
 #include "model/lora.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/options.h"
 #include "base/rng.h"
@@ -16,19 +17,30 @@ bool in_scope(const std::string& name, const std::string& scope) {
   return scope == "both" || name.starts_with("model." + scope + ".");
 }
 
+Error unknown_target(const LoraConfig& config, const std::string& target, const std::vector<std::string>& known) {
+  const std::string near = nearest_name(target, known);
+  return Error{ErrorKind::kUsage,
+               fmt::format("no linear layer of {} is called \"{}\"",
+                           config.target_scope == "both" ? "Whisper" : "the " + config.target_scope, target),
+               "--target-modules",
+               near.empty() ? "use q_proj, k_proj, v_proj, out_proj, fc1, fc2, a full name, or all-linear"
+                            : fmt::format("did you mean {}?", near)};
+}
+
 }  // namespace
 
 void add_lora(Whisper& model, const LoraConfig& config) {
-  std::vector<bool> used(config.target_modules.size());
-  std::vector<std::string> last_parts;
+  std::vector<bool> used(config.target_modules.size());  // in the scope that is asked for
+  std::set<std::string> known;
   std::uint64_t module = 0;
   for_each_linear(model, [&](const std::string& name, Linear& l) {
     ++module;
-    last_parts.push_back(name.substr(name.rfind('.') + 1));
+    if (!in_scope(name, config.target_scope)) return;
+    known.insert({name, name.substr(name.rfind('.') + 1)});
     bool chosen = false;
     for (std::size_t i = 0; i < used.size(); ++i)
       if (matches(name, config.target_modules[i])) used[i] = chosen = true;
-    if (!chosen || !in_scope(name, config.target_scope)) return;
+    if (!chosen) return;
     Lora lora;
     lora.a.shape = {config.rank, l.weight.cols()};
     lora.b.shape = {l.weight.rows(), config.rank};
@@ -38,15 +50,9 @@ void add_lora(Whisper& model, const LoraConfig& config) {
     lora.module = module;
     l.lora = std::move(lora);
   });
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    if (used[i]) continue;
-    const std::string near = nearest_name(config.target_modules[i], last_parts);
-    throw Error{ErrorKind::kUsage, fmt::format("no linear layer is called \"{}\"", config.target_modules[i]),
-                "--target-modules",
-                near.empty() ? "use q_proj, k_proj, v_proj, out_proj, fc1, fc2, a full name, or all-linear"
-                             : fmt::format("did you mean {}?", near)};
-  }
-  require(adapter_limits(model).rank > 0, "some layer got an adapter");
+  for (std::size_t i = 0; i < used.size(); ++i)
+    if (!used[i]) throw unknown_target(config, config.target_modules[i], {known.begin(), known.end()});
+  if (used.empty()) throw unknown_target(config, "", {});
 }
 
 void init_lora(Whisper& model, std::uint64_t seed) {

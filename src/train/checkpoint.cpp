@@ -10,6 +10,10 @@
 namespace sori {
 namespace {
 
+constexpr const char *kArgs = "training_args.json", *kState = "trainer_state.json";
+
+Path folder_of(const Path& run, const RunState& state) { return run / fmt::format("checkpoint-{}", state.step); }
+
 std::span<const std::byte> bytes_of_mat(const Mat& m) {
   return {static_cast<const std::byte*>(m.data), static_cast<std::size_t>(m.size()) * size_of(m.type)};
 }
@@ -35,9 +39,37 @@ void write_tensors(const Path& path, const std::vector<Named>& tensors, const Me
   writer.commit();
 }
 
-Error unusable(const std::string& what, const Path& where) {
+// By step.
+std::map<std::int64_t, Path> checkpoints(const Path& run) {
+  std::map<std::int64_t, Path> found;
+  std::error_code code;
+  for (const auto& e : std::filesystem::directory_iterator(run, code)) {
+    const std::string name = e.path().filename().string(), prefix = "checkpoint-";
+    if (!name.starts_with(prefix)) continue;
+    std::int64_t step = -1;
+    const char* last = name.data() + name.size();
+    const auto [end, error] = std::from_chars(name.data() + prefix.size(), last, step);
+    if (error == std::errc{} && end == last && step >= 0) found[step] = e.path();
+  }
+  return found;
+}
+
+Error of_another_run(const std::string& what, const Path& where) {
   return Error{ErrorKind::kCheckpoint, what, where.string(),
                "repeat the options of the first start, or begin anew with --overwrite-output-dir"};
+}
+
+// A file of a checkpoint that is missing, cut off or garbled is damage, whatever the reader calls it.
+template <class Body>
+auto read_undamaged(const Path& checkpoint, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kInput && e.kind() != ErrorKind::kIo) throw;
+    throw Error{ErrorKind::kCheckpoint, "this checkpoint is damaged", e.problem(),
+                fmt::format("remove {} to go on from the one before it, or begin anew with --overwrite-output-dir",
+                            checkpoint.string())};
+  }
 }
 
 // The first key in which two identities differ; empty when they agree.
@@ -74,7 +106,7 @@ void for_each_state(Whisper& model, const OptimizerState& optimizer, F&& f) {
 void read_into(const TensorFile& file, const std::string& name, const Mat& m) {
   const TensorView& t = file.get(name);
   if (t.type != m.type || element_count(t.shape) != m.size())
-    throw unusable("tensor " + name + " has another shape or type", file.where());
+    throw of_another_run("tensor " + name + " has another shape or type", file.where());
   std::memcpy(m.data, t.bytes.data(), t.bytes.size());
 }
 
@@ -116,44 +148,59 @@ void write_learnt(const Path& folder, Whisper& model, const LearntInfo& info) {
 
 void save_checkpoint(const Path& run, Whisper& model, const OptimizerState& optimizer, const RunState& state,
                      const RunIdentity& identity, std::int64_t max_steps, double epochs, const LearntInfo& info) {
-  AtomicFolder folder(run / fmt::format("checkpoint-{}", state.step), AtomicFolder::Existing::kReplace);
+  AtomicFolder folder(folder_of(run, state), AtomicFolder::Existing::kReplace);
   write_learnt(folder.path(), model, info);
   write_optimizer(folder.path() / "optimizer.safetensors", model, optimizer);
-  write_file(folder.path() / "trainer_state.json", to_text(to_json(state, max_steps, epochs)));
-  write_file(folder.path() / "training_args.json", to_text(to_json(identity)));
+  write_file(folder.path() / kState, to_text(to_json(state, max_steps, epochs)));
+  write_file(folder.path() / kArgs, to_text(to_json(identity)));
   folder.commit();
 }
 
+void save_state(const Path& run, const RunState& state, std::int64_t max_steps, double epochs) {
+  write_file(folder_of(run, state) / kState, to_text(to_json(state, max_steps, epochs)));
+}
+
+void keep_newest(const Path& run, std::int64_t most) {
+  const auto all = checkpoints(run);
+  const std::int64_t excess = most > 0 ? std::ssize(all) - most : 0;
+  for (auto old = all.begin(); std::distance(all.begin(), old) < excess; ++old) remove_tree(old->second);
+}
+
 Path newest_checkpoint(const Path& run) {
-  Path best;
-  std::int64_t best_step = -1;
-  std::error_code code;
-  for (const auto& e : std::filesystem::directory_iterator(run, code)) {
-    const std::string name = e.path().filename().string(), prefix = "checkpoint-";
-    std::int64_t step = 0;
-    if (!name.starts_with(prefix)) continue;
-    const char* first = name.data() + prefix.size();
-    const auto [end, error] = std::from_chars(first, name.data() + name.size(), step);
-    if (error == std::errc{} && end == name.data() + name.size() && step > best_step) best = e.path(), best_step = step;
-  }
-  return best;
+  const auto all = checkpoints(run);
+  return all.empty() ? Path() : all.rbegin()->second;
+}
+
+CheckpointArgs read_checkpoint_args(const Path& checkpoint) {
+  return read_undamaged(checkpoint, [&] {
+    const Path file = checkpoint / kArgs;
+    const std::string where = file.string();
+    const Json args = read_json(file);
+    const Json options = json_get<Json>(args, "options", where);
+    CheckpointArgs a{json_get<std::string>(args, "compute", where),
+                     json_get<std::int64_t>(options, "micro-batch", where)};
+    if (a.micro_batch < 1) throw Error{ErrorKind::kInput, "\"micro-batch\" is not positive", where, ""};
+    return a;
+  });
 }
 
 RunState load_checkpoint(const Path& checkpoint, Whisper& model, OptimizerState& optimizer,
                          const RunIdentity& identity) {
-  const Path args = checkpoint / "training_args.json";
-  const std::string changed = difference(to_json(identity), read_json(args));
-  if (!changed.empty()) throw unusable("belongs to another run: " + changed, args);
-  const bool lora = std::filesystem::exists(checkpoint / "adapter_model.safetensors");
-  const SafetensorsFile learnt(checkpoint / (lora ? "adapter_model.safetensors" : "model.safetensors"));
-  const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
-  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (p.trainable) read_into(learnt, lora ? peft_name(name) : name, p.value);
+  return read_undamaged(checkpoint, [&] {
+    const Path args = checkpoint / kArgs;
+    const std::string changed = difference(to_json(identity), read_json(args));
+    if (!changed.empty()) throw of_another_run("belongs to another run: " + changed, args);
+    const bool lora = !model.encoder.conv1.weight.trainable;
+    const SafetensorsFile learnt(checkpoint / (lora ? "adapter_model.safetensors" : "model.safetensors"));
+    const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
+    for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+      if (p.trainable) read_into(learnt, lora ? peft_name(name) : name, p.value);
+    });
+    for_each_state(model, optimizer,
+                   [&](const std::string& name, const Shape&, const Mat& m) { read_into(moments, name, m); });
+    const Path state = checkpoint / kState;
+    return parse_run_state(read_json(state), state.string());
   });
-  for_each_state(model, optimizer,
-                 [&](const std::string& name, const Shape&, const Mat& m) { read_into(moments, name, m); });
-  const Path state = checkpoint / "trainer_state.json";
-  return parse_run_state(read_json(state), state.string());
 }
 
 }  // namespace sori

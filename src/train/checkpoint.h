@@ -34,8 +34,21 @@ void write_learnt(const Path& folder, Whisper& model, const LearntInfo& info);
 void save_checkpoint(const Path& run, Whisper& model, const OptimizerState& optimizer, const RunState& state,
                      const RunIdentity& identity, std::int64_t max_steps, double epochs, const LearntInfo& info);
 
+// Removes the oldest checkpoints of a run, so that at most this many are left; 0 keeps all.
+void keep_newest(const Path& run, std::int64_t most);
+
+// What was logged after a checkpoint was saved, into that checkpoint: the score of its weights.
+void save_state(const Path& run, const RunState& state, std::int64_t max_steps, double epochs);
+
 // Newest checkpoint of a run folder by step; empty when there is none.
 Path newest_checkpoint(const Path& run);
+
+// How a checkpoint's steps were computed, which a resumed run repeats. Error kCheckpoint for damage.
+struct CheckpointArgs {
+  std::string compute;
+  std::int64_t micro_batch = 0;
+};
+CheckpointArgs read_checkpoint_args(const Path& checkpoint);
 
 // Reads weights, moments and state back. Error kCheckpoint for another identity (naming what differs), other shapes,
 // damage.

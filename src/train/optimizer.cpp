@@ -72,7 +72,8 @@ void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, con
   });
 }
 
-FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state) : backend_(backend), state_(state) {
+FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances)
+    : backend_(backend), state_(state), utterances_(std::move(utterances)) {
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (p.trainable) places_.emplace(&p, Place{places_.size(), name});
   });
@@ -90,8 +91,10 @@ void FusedStep::finished(Parameter& p) {
   require(squares_[number] < 0, "a gradient is finished once a step");
   squares_[number] = backend_.sum_squares(p.gradient);
   if (!std::isfinite(squares_[number]))
-    throw Error{ErrorKind::kNumeric, fmt::format("the gradient of {} is not a number at step {}", name, how_.step),
-                "training", "lower --learning-rate; other weights are updated already: go on from the last checkpoint"};
+    throw Error{
+        ErrorKind::kNumeric,
+        fmt::format("the gradient of {} is not a number at step {} (utterances {})", name, how_.step, utterances_()),
+        "training", "lower --learning-rate; other weights are updated already: go on from the last checkpoint"};
   step(backend_, p, number, state_.moments[number], how_);
   set_zero(p.gradient);
 }

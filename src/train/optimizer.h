@@ -1,6 +1,7 @@
 // AdamW over everything that learns, after backward or inside it, and the norm by which gradients are clipped.
 #pragma once
 
+#include <functional>
 #include <unordered_map>
 
 #include "model/linear.h"
@@ -32,8 +33,9 @@ void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, con
 // optimizer_step(), where gradients are neither clipped nor accumulated.
 class FusedStep final : public GradientSink {
  public:
+  using Utterances = std::function<std::string()>;  // ids of those that the step learns, for messages
   // All must outlive it. Zeroes the gradients.
-  FusedStep(Backend& backend, Whisper& model, OptimizerState& state);
+  FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances);
 
   void begin(const AdamW& how);
   // Error kNumeric when the gradient is not a number: this parameter is untouched, those before it are updated.
@@ -50,6 +52,7 @@ class FusedStep final : public GradientSink {
   Backend& backend_;
   OptimizerState& state_;
   AdamW how_;
+  Utterances utterances_;
   std::unordered_map<const Parameter*, Place> places_;
   std::vector<double> squares_;  // of each gradient; negative: not finished in this step
 };

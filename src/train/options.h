@@ -30,7 +30,7 @@ struct TrainOptions {
   std::vector<std::string> target_modules{"all-linear"};
   std::string target_scope = "both";
   // Run
-  std::int64_t eval_steps = 0, save_steps = 0, logging_steps = 10, max_new_tokens = 128;
+  std::int64_t eval_steps = 0, save_steps = 50, save_total_limit = 2, logging_steps = 10, max_new_tokens = 128;
   bool resume = false, overwrite_output_dir = false;
 
   void describe(OptionTable& t) {
@@ -123,6 +123,8 @@ struct TrainOptions {
         .group("run");
     t.integer("save-steps", save_steps, "write a checkpoint every so many steps; 0: at the end only", 0, 1LL << 40)
         .group("run");
+    t.integer("save-total-limit", save_total_limit, "keep this many checkpoints, the newest; 0: all", 0, 1LL << 40)
+        .group("run");
     t.integer("logging-steps", logging_steps, "print a line every so many steps, where there is no terminal", 1,
               1LL << 40)
         .group("run");
@@ -137,6 +139,9 @@ struct TrainOptions {
     if (method == "full" && base != "model")
       throw Error{ErrorKind::kUsage, "quantised weights cannot learn", "--base " + base,
                   "use --method lora, or leave --base away"};
+    if (resume && overwrite_output_dir)
+      throw Error{ErrorKind::kUsage, "goes on with a run that --overwrite-output-dir removes", "--resume",
+                  "give one of the two"};
     if (param_dtype != "f32" && method != "full")
       throw Error{ErrorKind::kUsage, "adapters learn in f32", "--param-dtype " + param_dtype,
                   "leave it out, or tune the whole model (--method full)"};

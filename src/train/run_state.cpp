@@ -1,6 +1,14 @@
 #include "train/run_state.h"
 
 namespace sori {
+namespace {
+
+bool is_row(const Json& row) {  // of a step or an evaluation
+  const auto number = [&](const char* key) { return row.contains(key) && row.at(key).is_number(); };
+  return row.is_object() && number("step") && (number("loss") || (number("eval_cer") && number("eval_wer")));
+}
+
+}  // namespace
 
 Json to_json(const RunState& s, std::int64_t max_steps, double epochs) {
   Json j;
@@ -19,9 +27,9 @@ RunState parse_run_state(const Json& j, const std::string& where) {
   s.samples = json_get<std::uint64_t>(j, "samples_seen", where);
   s.target_tokens = json_get<std::int64_t>(j, "num_input_tokens_seen", where);
   s.log_history = json_get<Json>(j, "log_history", where);
-  if (s.step < 0 || s.target_tokens < 0 || !s.log_history.is_array())
-    throw Error{ErrorKind::kCheckpoint, "holds impossible numbers", where,
-                "resume from an older checkpoint: remove this folder"};
+  const bool rows = s.log_history.is_array() && std::all_of(s.log_history.begin(), s.log_history.end(), is_row);
+  if (s.step < 0 || s.target_tokens < 0 || !rows)
+    throw Error{ErrorKind::kInput, "holds impossible numbers", where, "use another copy of it"};
   return s;
 }
 

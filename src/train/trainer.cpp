@@ -13,11 +13,8 @@ int count_targets(const Labels& l) {
   return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
 }
 
-Error not_a_number(const char* what, std::int64_t step, std::span<const Example> examples) {
-  std::vector<std::string> ids;
-  for (const Example& e : examples) ids.push_back(e.id);
-  return Error{ErrorKind::kNumeric,
-               fmt::format("the {} is not a number at step {} (utterances {})", what, step, fmt::join(ids, ", ")),
+Error not_a_number(const char* what, std::int64_t step, const std::string& ids) {
+  return Error{ErrorKind::kNumeric, fmt::format("the {} is not a number at step {} (utterances {})", what, step, ids),
                "training", "lower --learning-rate, or look at these utterances; the last checkpoint is untouched"};
 }
 
@@ -44,10 +41,15 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
   target_counts_.reserve(utterances.size());
   require(!plan.fused_step || (plan.accumulation == 1 && plan.max_grad_norm == 0),
           "a fused step neither accumulates nor clips");
-  if (plan.fused_step) fused_.emplace(backend, model, optimizer);
+  if (plan.fused_step)
+    fused_.emplace(backend, model, optimizer, [this] { return ids(0, plan_.batch * plan_.accumulation); });
   for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
   batch_.reserve({plan.batch, maker.options().frames, longest_labels(utterances, maker)});
   items_.reserve(static_cast<std::size_t>(plan.batch));
+}
+
+const Utterance& Trainer::utterance(std::int64_t i) {
+  return utterances_[order_.at(state_.samples + static_cast<std::uint64_t>(i))];
 }
 
 // The gradient is divided by all target tokens of the optimizer step, so they must be known before its first
@@ -55,8 +57,14 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
 std::int64_t Trainer::tokens_of_next_step() {
   std::int64_t tokens = 0;
   for (std::int64_t i = 0; i < plan_.batch * plan_.accumulation; ++i)
-    tokens += target_counts_[order_.at(state_.samples + static_cast<std::uint64_t>(i))];
+    tokens += target_counts_[static_cast<std::size_t>(&utterance(i) - utterances_.data())];
   return tokens;
+}
+
+std::string Trainer::ids(std::int64_t first, std::int64_t count) {
+  std::vector<std::string> ids;
+  for (std::int64_t i = first; i < first + count; ++i) ids.push_back(utterance(i).id);
+  return fmt::format("{}", fmt::join(ids, ", "));
 }
 
 double Trainer::micro_batch(std::span<const Example> examples, const Pass& pass, float scale) {
@@ -98,16 +106,15 @@ StepReport Trainer::step(Loader& loader) {
   else
     zero_gradients(model_);
   double loss = 0;
-  std::span<const Example> examples;  // of the last micro-batch
   for (std::int64_t i = 0; i < plan_.accumulation; ++i) {
-    examples = loader.next();
+    const std::span<const Example> examples = loader.next();
     require(std::ssize(examples) == plan_.batch, "the loader delivers whole micro-batches");
     const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
-    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, examples);
+    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids(i * plan_.batch, plan_.batch));
     loss += sum;
   }
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
-  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, examples);
+  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids(0, plan_.batch * plan_.accumulation));
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
   if (!fused_) optimizer_step(backend_, model_, optimizer_, how);
   ++state_.step;

@@ -46,8 +46,10 @@ class Trainer {
   }
 
  private:
-  StepReport step(Loader& loader);
+  const Utterance& utterance(std::int64_t i);  // of the step that is next or under way
   std::int64_t tokens_of_next_step();
+  std::string ids(std::int64_t first, std::int64_t count);  // of its utterances, for messages
+  StepReport step(Loader& loader);
   AdamW update() const;
   double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
 

@@ -16,6 +16,12 @@ TEST(Error, StaysOneLineWhateverAFileIsCalled) {
   EXPECT_STREQ(e.what(), "a?b?c?[2J가: is empty");
 }
 
+TEST(Error, IsUtf8WhateverAFileIsCalled) {
+  const Error e{ErrorKind::kInput, "is empty", "a\xFF\u009B.wav", "record it again"};
+  EXPECT_STREQ(e.what(), "a\uFFFD\uFFFD.wav: is empty; record it again");
+  EXPECT_EQ(e.problem(), "a\uFFFD\uFFFD.wav: is empty") << "for who knows a better remedy";
+}
+
 // The documented codes: scripts depend on them.
 TEST(Error, KindsAreExitCodes) {
   EXPECT_EQ(exit_code(ErrorKind::kUsage), 2);

@@ -1,7 +1,9 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -122,6 +124,41 @@ TEST(AtomicFile, ReplacesALinkAndNotWhatItPointsTo) {
   EXPECT_EQ(read_file(dir / "link"), "new");
 }
 
+// On names of the test's own: a program that fails here would replace the machine's /dev/null for everybody.
+TEST(AtomicFile, WritesIntoPipesAndDescriptorsAndLeavesThemThere) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  const int reader = ::open((dir / "pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  write_file(dir / "pipe", "through");
+  char buffer[16] = {};
+  EXPECT_EQ(::read(reader, buffer, sizeof buffer), 7);
+  EXPECT_STREQ(buffer, "through");
+  ::close(reader);
+
+  const int open = ::open((dir / "open").c_str(), O_WRONLY | O_CREAT, 0600);
+  EXPECT_EQ(::write(open, "first ", 6), 6);
+  fs::create_symlink(fmt::format("/proc/self/fd/{}", open), dir / "stdout");  // as /dev/stdout is
+  write_file(dir / "stdout", "second ");
+  EXPECT_EQ(::write(open, "third", 5), 5);
+  ::close(open);
+  EXPECT_TRUE(fs::is_symlink(dir / "stdout"));
+  EXPECT_EQ(read_file(dir / "open"), "first second third");
+  EXPECT_EQ(names_in(dir.path()), (std::vector<std::string>{"open", "pipe", "stdout"}));
+}
+
+TEST(CheckWritable, RefusesWhereNoFileCanAppearAndLeavesNothing) {
+  const TempDir dir;
+  write_file(dir / "x", "old");
+  check_writable(dir / "x");
+  check_writable(dir / "new");
+  EXPECT_EQ(read_file(dir / "x"), "old");
+  EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"x"});
+  expect_error(ErrorKind::kIo, "Is a directory", [&] { check_writable(dir.path()); });
+  expect_error(ErrorKind::kIo, "No such file", [&] { check_writable(dir / "missing/x"); });
+  expect_error(ErrorKind::kIo, "Not a directory", [&] { check_writable(dir / "x/y"); });
+  expect_error(ErrorKind::kIo, "", [&] { check_writable("/proc/x"); });
+}
+
 TEST(AtomicFile, TakesTheLongestNameThereIs) {
   const TempDir dir;
   const std::string name(255, 'n');
@@ -181,6 +218,44 @@ TEST(AtomicFolder, ReplacesTheOldFolderAsAWhole) {
   folder.commit();
   EXPECT_EQ(names_in(dir / "run"), std::vector<std::string>{"new"});
   EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"run"});
+}
+
+TEST(CheckReplaceable, TakesOnlyWhatIsOursAndHoldsNothingThatIsNeeded) {
+  const TempDir dir;
+  make_folder(dir / "run/inner");
+  make_folder(dir / "empty");
+  write_file(dir / "run/mark", "1");
+  write_file(dir / "file", "1");
+  const auto marked = [](const Path& folder) { return fs::exists(folder / "mark"); };
+  const auto check = [&](const Path& folder, const std::vector<Path>& needed = {}) {
+    check_replaceable(folder, "a run", marked, needed);
+  };
+  check(dir / "run", {dir / "run2", dir / "empty", ""});
+  check(dir / "empty");
+  check(dir / "missing");
+  expect_error(ErrorKind::kUsage, "is not a run", [&] { check(dir.path()); });
+  expect_error(ErrorKind::kUsage, "is not a run", [&] { check(dir / "file"); });
+  expect_error(ErrorKind::kUsage, "is or holds", [&] { check(dir / "run", {dir / "run"}); });
+  expect_error(ErrorKind::kUsage, "is or holds", [&] { check(dir / "run/", {dir / "empty/../run/inner"}); });
+  const Path before = fs::current_path();
+  fs::current_path(dir / "run/inner");
+  expect_error(ErrorKind::kUsage, "is or holds", [&] { check(dir / "run"); });
+  expect_error(ErrorKind::kUsage, "is or holds", [&] { check(".."); });
+  fs::current_path(before);
+}
+
+TEST(FolderLock, IsHeldByOneAndNamesIt) {
+  const TempDir dir;
+  {
+    const FolderLock lock(dir.path());
+    expect_error(ErrorKind::kLocked, fmt::format("is in use by process {}; wait", ::getpid()),
+                 [&] { FolderLock second(dir.path()); });
+    EXPECT_TRUE(fs::exists(dir / FolderLock::kName));
+  }
+  EXPECT_TRUE(names_in(dir.path()).empty());
+  write_file(dir / FolderLock::kName, "1");  // of a process that was killed
+  const FolderLock lock(dir.path());
+  expect_error(ErrorKind::kIo, "No such file", [&] { FolderLock nowhere(dir / "missing"); });
 }
 
 TEST(Inside, JoinsWhatStaysInside) {

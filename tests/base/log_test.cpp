@@ -73,5 +73,14 @@ TEST(Log, RedrawsABarOnATerminal) {
                                             "\r\x1b\\[Ksaved\nstep 8/8  in [0-9.]+ s\n"));
 }
 
+TEST(Log, LosesWhatCannotBeWrittenAndGoesOn) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  Log log(full);
+  EXPECT_NO_THROW(log.line("hello"));
+  EXPECT_NO_THROW(log.progress("step", 10, 10, "", true));
+  std::fclose(full);
+}
+
 }  // namespace
 }  // namespace sori

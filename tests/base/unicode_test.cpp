@@ -92,5 +92,10 @@ TEST(Cp949, KnowsEachCharacterOnce) {
   EXPECT_EQ(seen.size(), 17048u) << "8822 characters of the extension and 8226 of KS X 1001";
 }
 
+TEST(Printable, IsAlwaysUtf8WithoutControls) {
+  EXPECT_EQ(printable("a/\xFF\n\x1B.wav"), "a/\uFFFD\uFFFD\uFFFD.wav");
+  EXPECT_EQ(printable("회의 \"1\".wav"), "회의 \"1\".wav");
+}
+
 }  // namespace
 }  // namespace sori

@@ -19,10 +19,13 @@ inline WhisperConfig second_config() {  // windows of a second
   return c;
 }
 
-inline void write_model(const Path& folder, float last_gain = 1) {
+inline void fill(Parameter& p, float x) { std::fill_n(p.value.row<float>(0), p.size(), x); }
+
+inline void write_model(const Path& folder, const std::function<void(Whisper&)>& change) {
   make_folder(folder);
   TinyWhisper tiny(second_config());
-  std::fill_n(tiny.model.decoder.layer_norm.weight.value.row<float>(0), 32, last_gain);
+  fill(tiny.model.decoder.layer_norm.weight, 1);
+  change(tiny.model);
   std::vector<TensorInfo> infos;
   std::map<std::string, std::span<const std::byte>> bytes;
   for_each_parameter(tiny.model, [&](const std::string& name, Parameter& p) {
@@ -35,6 +38,10 @@ inline void write_model(const Path& folder, float last_gain = 1) {
   write_file(folder / "config.json", to_text(to_json(second_config(), DType::kF32, {256, 256, 256, 257})));
   write_file(folder / "tokenizer.json", to_text(tiny_tokenizer_json()));
   write_file(folder / "generation_config.json", "{}\n");
+}
+
+inline void write_model(const Path& folder, float last_gain = 1) {
+  write_model(folder, [&](Whisper& w) { fill(w.decoder.layer_norm.weight, last_gain); });
 }
 
 // 11 utterances to learn from and 3 to choose by, each below a second.

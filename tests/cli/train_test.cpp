@@ -7,16 +7,12 @@
 namespace sori::test {
 namespace {
 
-const std::vector<std::string> kLora{
-    "--method", "lora", "--lora-r", "3", "--lora-dropout", "0.1", "--gradient-accumulation-steps", "2"};
-const std::vector<std::string> kFull{"--method", "full", "--learning-rate", "0.001", "--weight-decay", "0.01"};
-
-std::vector<std::string> with(std::vector<std::string> options, const std::vector<std::string>& more) {
-  options.insert(options.end(), more.begin(), more.end());
-  return options;
-}
 const std::vector<std::string> kFused{"--fused-step", "--max-grad-norm", "0"}, kCoded{"--optim", "adamw_8bit"},
     kBf16{"--param-dtype", "bf16"};
+
+bool has_products(const std::string& compute) {
+  return !sori::testing::error_of([&] { make_cpu_backend(compute == "bf16" ? DType::kBF16 : DType::kF32); });
+}
 
 struct Method {
   std::string name;
@@ -53,6 +49,24 @@ INSTANTIATE_TEST_SUITE_P(
                       Method{"full_bf16_8bit_fused", with(with(with(kFull, kBf16), kCoded), kFused)},
                       Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)}),
     [](const auto& i) { return i.param.name; });
+
+class ResumeHalfway : public Verbs, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(ResumeHalfway, TenAndTenStepsGiveTheBytesOfTwenty) {
+  compute = GetParam(), steps = "20";
+  if (!has_products(compute)) GTEST_SKIP() << "this CPU does not multiply " << compute;
+  const std::vector<std::string> options = with(kLora, {"--save-steps", "10"});
+  ASSERT_EQ(train("straight", options), 0);
+  make_folder(folder / "stopped");
+  std::filesystem::copy(folder / "straight/checkpoint-10", folder / "stopped/checkpoint-10",
+                        std::filesystem::copy_options::recursive);
+  ASSERT_EQ(train("stopped", with(options, {"--resume"})), 0);
+  for (const char* file : {"adapter_model.safetensors", "trainer_state.json", "checkpoint-20/optimizer.safetensors"})
+    EXPECT_TRUE(read_file(folder / "straight" / file) == read_file(folder / "stopped" / file)) << file;
+}
+
+INSTANTIATE_TEST_SUITE_P(Compute, ResumeHalfway, ::testing::Values("f32", "bf16"),
+                         [](const auto& i) { return std::string(i.param); });
 
 TEST_F(Verbs, AModelTunedInBf16IsWrittenAndReadSo) {
   ASSERT_EQ(train("run", with(with(with(kFull, kBf16), kCoded), kFused)), 0);

@@ -1,4 +1,4 @@
-// Tests that run verbs as a user does: a tiny model, a data set of noises, and a folder for what they write.
+// The verbs as a user types them: a tiny model, a data set of noises, and a folder for what they write.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,26 +20,25 @@ class Verbs : public ::testing::Test {
   std::string path(const std::string& name) const { return (folder / name).string(); }
 
   int train(const std::string& out, std::vector<std::string> more) {
-    std::vector<std::string> words{"train",
-                                   "--model",
-                                   path("model"),
-                                   "--data",
-                                   path("data"),
-                                   "--output-dir",
-                                   path(out),
-                                   "--compute",
-                                   "f32",
-                                   "--max-steps",
-                                   "6",
-                                   "--train-batch-size",
-                                   "2",
-                                   "--max-new-tokens",
-                                   "3"};
+    std::vector<std::string> words{
+        "train",     "--model", path("model"), "--data", path("data"),         "--output-dir", path(out),
+        "--compute", compute,   "--max-steps", steps,    "--train-batch-size", batch,          "--max-new-tokens",
+        "3"};
     words.insert(words.end(), more.begin(), more.end());
     return run(words);
   }
 
+  // The standard output of a verb that must succeed.
+  static std::string output_of(const std::vector<std::string>& words) {
+    ::testing::internal::CaptureStdout();
+    const int code = run(words);
+    const std::string text = ::testing::internal::GetCapturedStdout();
+    EXPECT_EQ(code, 0) << text;
+    return text;
+  }
+
   TemporaryFolder folder;
+  std::string compute = "f32", steps = "6", batch = "2";  // of train()
 };
 
 // The exit code, and what was written to standard error and standard output.
@@ -55,6 +54,15 @@ inline Ran ran(const std::function<int()>& verb) {
   r.error = ::testing::internal::GetCapturedStderr();
   r.output = ::testing::internal::GetCapturedStdout();
   return r;
+}
+
+inline const std::vector<std::string> kLora{
+    "--method", "lora", "--lora-r", "3", "--lora-dropout", "0.1", "--gradient-accumulation-steps", "2"};
+inline const std::vector<std::string> kFull{"--method", "full", "--learning-rate", "0.001", "--weight-decay", "0.01"};
+
+inline std::vector<std::string> with(std::vector<std::string> options, const std::vector<std::string>& more) {
+  options.insert(options.end(), more.begin(), more.end());
+  return options;
 }
 
 }  // namespace sori::test

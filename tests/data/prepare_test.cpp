@@ -298,6 +298,8 @@ TEST(Prepare, ReplacesOnlyADataSetAndOnlyWhenAsked) {
   EXPECT_EQ(run(options).accepted, 1);
   options.paths.back() = (t / "c").native();
   EXPECT_EQ(error_of([&] { run(options); })->kind(), ErrorKind::kUsage);
+  put(t / "c/dataset.json", "{}");  // even where it looks like one
+  EXPECT_THAT(error_of([&] { run(options); })->what(), HasSubstr("is or holds"));
   EXPECT_TRUE(std::filesystem::exists(t / "c/a.pcm"));
 }
 

@@ -76,10 +76,5 @@ TEST(ControlCharacters, AreFoundButWhiteSpaceIsNone) {
   EXPECT_TRUE(has_control("\u009B"));
 }
 
-TEST(Printable, IsAlwaysUtf8WithoutControls) {
-  EXPECT_EQ(printable("a/\xFF\n\x1B.wav"), "a/\uFFFD\uFFFD\uFFFD.wav");
-  EXPECT_EQ(printable("회의 \"1\".wav"), "회의 \"1\".wav");
-}
-
 }  // namespace
 }  // namespace sori

@@ -203,9 +203,30 @@ TEST(Import, ReplacesATargetOnlyWhenAsked) {
   EXPECT_TRUE(std::filesystem::exists(folder / "target/mine.txt"));
   ImportOptions options;
   options.overwrite = true;
+  EXPECT_THAT(message_of([&] { import_model(folder / "source", folder / "target", options); }),
+              HasSubstr("is not a model folder, so it is not replaced"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "target/mine.txt"));
+  std::filesystem::copy(folder / "source/model.safetensors", folder / "target/model.safetensors");
+  std::filesystem::copy(folder / "source/config.json", folder / "target/config.json");
   import_model(folder / "source", folder / "target", options);
   EXPECT_FALSE(std::filesystem::exists(folder / "target/mine.txt"));
   expect_tiny(folder / "target", DType::kF16);
+}
+
+TEST(Import, NeverReplacesWhatItReads) {
+  const TemporaryFolder folder;
+  write_hf(folder / "outer");
+  write_hf(folder / "outer/source");
+  std::filesystem::create_directory_symlink("outer", folder / "link");
+  ImportOptions options;
+  options.overwrite = true;
+  for (const char* target : {"outer", "outer/source", "outer/source/.", "link", "link/source/"}) {
+    const auto error = error_of([&] { import_model(folder / "outer/source", folder / target, options); });
+    ASSERT_TRUE(error) << target;
+    EXPECT_EQ(error->kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error->what(), HasSubstr("is or holds")) << target;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder / "outer/source/model.safetensors"));
 }
 
 TEST(Import, ReportsProgressUpToTheEnd) {

@@ -38,7 +38,7 @@ struct Learner {
     Carver carver(*arena);
     state = carve(carver);
     set_zero(state);
-    if (fused) step.emplace(*run.backend, run.model, state);
+    if (fused) step.emplace(*run.backend, run.model, state, [] { return std::string("one, two"); });
     const SafetensorsFile f(golden("tiny_forward.safetensors"));
     std::vector<GoldenUtterance> batch;
     for (int i = 0; i < 3; ++i) batch.push_back(read_utterance(f, fmt::format("u{}.", i)));
@@ -182,12 +182,13 @@ TEST(FusedStep, StopsAtAGradientThatIsNoNumberAndNamesIt) {
   Learner learner({}, true);
   Parameter& p = learner.run.model.encoder.layers[1].fc1.weight;
   const std::vector<std::byte> before = learner.bytes();
-  learner.step->begin({.learning_rate = 1});
+  learner.step->begin({.learning_rate = 1, .step = 5});
   p.gradient.row<float>(0)[7] = NAN;
   const auto error = error_of([&] { learner.step->finished(p); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->kind(), ErrorKind::kNumeric);
-  EXPECT_NE(std::string(error->what()).find("model.encoder.layers.1.fc1.weight"), std::string::npos);
+  for (const char* named : {"model.encoder.layers.1.fc1.weight", "step 5", "(utterances one, two)"})
+    EXPECT_NE(std::string(error->what()).find(named), std::string::npos) << named;
   EXPECT_TRUE(before == learner.bytes());
 }
 
