@@ -1,6 +1,7 @@
 #include "base/process_memory.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -70,6 +71,13 @@ std::uint64_t left_in_groups(const std::string& groups, const CgroupVersion& v, 
 ProcessMemory process_memory() {
   const std::string status = read_small("/proc/self/status");
   return {number_of(status, "VmRSS:") * 1024, number_of(status, "RssAnon:") * 1024, number_of(status, "VmHWM:") * 1024};
+}
+
+DiskReads disk_reads() {
+  constexpr std::uint64_t kBlock = 512;  // of ru_inblock, whatever the file system's are
+  rusage used{};
+  if (::getrusage(RUSAGE_SELF, &used) != 0) return {};
+  return {static_cast<std::uint64_t>(used.ru_majflt), static_cast<std::uint64_t>(used.ru_inblock) * kBlock};
 }
 
 bool reset_peak_resident() {

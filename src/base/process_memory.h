@@ -23,6 +23,12 @@ inline std::uint64_t peak_resident_bytes() { return process_memory().peak_reside
 // Starts counting it anew. False where the system does not let us.
 bool reset_peak_resident();
 
+// What had to come from disk so far: pages that were asked for (major faults), and bytes read for whatever reason.
+struct DiskReads {
+  std::uint64_t major_faults = 0, bytes = 0;
+};
+DiskReads disk_reads();  // from getrusage(2)
+
 // Gives what lies free in the heap back to the system, which malloc keeps otherwise.
 void give_back_free_heap();
 

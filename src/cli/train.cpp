@@ -211,11 +211,13 @@ class Run {
     };
     log_.progress("step", state.step, plan.max_steps, "", /*always=*/true);
     if (state.step > 0 && !last_score(state, state.step)) judge_weights();  // stopped before it was done
+    before_step_ = disk_reads();
     trainer.run([&](const StepReport& r) {
       after_step(r, plan.max_steps);
       if (due(o_.save_steps)) save();
       stop_if_asked();
       judge_weights();
+      before_step_ = disk_reads();
       return true;
     });
     return finish(state, plan, trainer, identity);
@@ -365,6 +367,9 @@ class Run {
 
   void after_step(const StepReport& r, std::int64_t max_steps) {
     seconds_.push_back(r.seconds);
+    const DiskReads reads = disk_reads();
+    major_faults_.push_back(reads.major_faults - before_step_.major_faults);
+    read_bytes_.push_back(reads.bytes - before_step_.bytes);
     waited_ += r.waited_seconds;
     const std::string detail = fmt::format("loss {:.4f}  lr {:.2e}  {:.2f} s/step  peak {}", r.loss, r.learning_rate,
                                            r.seconds, format_bytes(peak_resident_bytes()));
@@ -397,6 +402,8 @@ class Run {
     result["planned_private_bytes"] = plan_.private_bytes();
     result["planned_resident_bytes"] = plan_.resident_bytes();
     result["step_seconds"] = seconds_;
+    result["step_major_faults"] = major_faults_;
+    result["step_read_bytes"] = read_bytes_;
     result["peak_resident_bytes"] = peak_resident_bytes();
     result["peak_private_bytes"] = private_peak_.bytes();
     result["compute"] = identity.compute;
@@ -443,7 +450,9 @@ class Run {
   LoraConfig lora_;
   MemoryPlan plan_;
   PrivatePeak private_peak_;
-  std::vector<double> seconds_;
+  std::vector<double> seconds_;                           // of each step
+  std::vector<std::uint64_t> major_faults_, read_bytes_;  // the same
+  DiskReads before_step_;
   double waited_ = 0;
   Json eval_;
 };

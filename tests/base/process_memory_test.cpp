@@ -1,10 +1,15 @@
 #include "base/process_memory.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+
+#include "base/file.h"
+#include "support/temp_dir.h"
 
 namespace sori::test {
 namespace {
@@ -57,6 +62,21 @@ TEST(Log, KnowsThePeakMemoryOfThisProcess) {
   EXPECT_EQ(block[block.size() / 2], 1);
   EXPECT_GE(peak_resident_bytes(), before);
   EXPECT_GE(peak_resident_bytes(), std::uint64_t{64} << 20);
+}
+
+TEST(DiskReads, GrowWithWhatIsReadFromTheDisk) {
+  const TempDir folder;
+  write_file(folder / "file", std::string(std::size_t{1} << 20, 'x'));
+  const int file = ::open((folder / "file").c_str(), O_RDONLY | O_DIRECT);  // past the page cache
+  if (file < 0) GTEST_SKIP() << "this file system has no direct reads";
+  alignas(4096) static char block[1 << 20];
+  const DiskReads before = disk_reads();
+  ASSERT_EQ(::read(file, block, sizeof block), 1 << 20);
+  ::close(file);
+  const DiskReads after = disk_reads();
+  if (after.bytes == before.bytes) GTEST_SKIP() << "this file system has no disk behind it";
+  EXPECT_GE(after.bytes - before.bytes, std::uint64_t{1} << 20);
+  EXPECT_GE(after.major_faults, before.major_faults);
 }
 
 TEST(AvailableMemory, IsSomethingAndNotMoreThanTheMachineHas) {
