@@ -107,8 +107,7 @@ MergeReport merge_into(const Path& folder, const Path& model, const Path& adapte
 }
 
 MergeReport merge_adapter(const Path& model, const Path& adapter, const Path& target, const MergeOptions& options) {
-  using Existing = AtomicFolder::Existing;
-  AtomicFolder folder(target, options.overwrite ? Existing::kReplace : Existing::kRefuse);
+  AtomicFolder folder(target, existing_model(target, options.overwrite, {model, adapter}));
   MergeReport report = merge_into(folder.path(), model, adapter, options);
   folder.commit();
   return report;

@@ -149,8 +149,8 @@ TEST(Merge, OfAQuantisedModelKeepsTheTypeOfItsOtherMatrices) {
   MergeOptions options;
   options.decoded = quantised.get();
   EXPECT_EQ(merge_adapter(folder / "quantised", folder / "adapter", folder / "out", options).type, DType::kF16);
-  for (const TensorView& t : open_safetensors_folder(folder / "out")->tensors())
-    EXPECT_EQ(t.type, DType::kF16) << t.name;
+  const auto merged = open_safetensors_folder(folder / "out");
+  for (const TensorView& t : merged->tensors()) EXPECT_EQ(t.type, DType::kF16) << t.name;
   EXPECT_EQ(read_json(folder / "out/config.json")["dtype"], "float16");
 }
 
