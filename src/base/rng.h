@@ -8,7 +8,15 @@
 
 namespace sori {
 
-enum class Draw : std::uint32_t { kInit = 1, kOrder = 2, kDropout = 3, kNoise = 4, kRandomWeights = 5, kRounding = 6 };
+enum class Draw : std::uint32_t {
+  kInit = 1,
+  kOrder = 2,
+  kDropout = 3,
+  kNoise = 4,
+  kRandomWeights = 5,
+  kRounding = 6,
+  kContext = 7
+};
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 

@@ -18,6 +18,9 @@ void JudgeOptions::describe(OptionTable& t) {
 
 void JudgeOptions::describe_decoding(OptionTable& t) {
   t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
+  t.choice("audio-context", audio_context,
+           "how much silence the encoder reads after the sound: all that fills 30 s, or little; auto: as in training",
+           audio_context_choices());
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");
   t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
@@ -56,8 +59,13 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   }
   speech_ = agree_on_speech(words);
   const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
-  const RecognizerLimits limits =
+  RecognizerLimits limits =
       recognizer_limits(model_.model.config, options.batch, std::ssize(prompt), options.max_new_tokens);
+  const AudioContext trained = trained_context(model_, adapter_ ? &*adapter_ : nullptr);
+  limits.context = choose_context(options.audio_context, trained);
+  if (limits.context != trained)
+    log.line(fmt::format("audio context {}; it was trained on {}: scores may differ (--audio-context)",
+                         name_of(limits.context), name_of(trained)));
   backend_ = make_cpu_backend(choose_compute(options.compute, model_.model.config, log));
   const auto carve = [&](Carver& c) {
     load_weights(c, model_.model, *model_.file);
@@ -80,6 +88,7 @@ Json Judge::record() const {
           {"language", speech_.language},
           {"task", speech_.task},
           {"compute", name_of(backend_->compute())},
+          {"audio_context", name_of(recognizer_->limits().context)},
           {"max_new_tokens", options_.max_new_tokens}};
 }
 

@@ -11,7 +11,7 @@
 namespace sori {
 
 struct JudgeOptions {
-  std::string model, adapter, language, task, base = "model", compute = "auto";
+  std::string model, adapter, language, task, base = "model", compute = "auto", audio_context = kAutoContext;
   std::int64_t max_new_tokens = kMaxNewTokens, batch = 8;
 
   void describe(OptionTable& t);
@@ -39,7 +39,7 @@ class Judge {
 
   Recognizer& recognizer() { return *recognizer_; }
   const Speech& speech() const { return speech_; }
-  Json record() const;  // what decides the text: model, adapter, base, speech, compute, max_new_tokens
+  Json record() const;  // what decides the text: model, adapter, base, speech, compute, context, max_new_tokens
 
  private:
   JudgeOptions options_;

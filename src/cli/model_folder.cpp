@@ -131,6 +131,7 @@ AdapterFolder open_adapter(const Path& folder) {
   };
   a.language = word("language");
   a.task = word("task");
+  a.audio_context = word("audio_context");
   a.data_hash = word("data_hash");
   a.base = word("base");
   return a;
@@ -169,6 +170,19 @@ Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& source
   if (agreed.language.empty()) agreed.language = "ko";
   if (agreed.task.empty()) agreed.task = "transcribe";
   return agreed;
+}
+
+AudioContext trained_context(const ModelFolder& model, const AdapterFolder* adapter) {
+  std::string word;
+  if (adapter) word = adapter->audio_context;
+  if (word.empty() && model.generation.is_object())
+    word = json_get_or<std::string>(model.generation, "audio_context", "",
+                                    (model.path / "generation_config.json").string());
+  return word.empty() ? AudioContext::kFull : parse_audio_context(word);
+}
+
+AudioContext choose_context(const std::string& asked, AudioContext trained) {
+  return asked == kAutoContext ? trained : parse_audio_context(asked);
 }
 
 DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "audio/context.h"
 #include "base/log.h"
 #include "decode/rules.h"
 #include "formats/tensor_file.h"
@@ -37,7 +38,8 @@ void use_base(ModelFolder& model, const std::string& base, Log& log);
 struct AdapterFolder {
   LoraConfig config;
   std::unique_ptr<TensorFile> file;
-  std::string language, task, data_hash, base;  // empty where another program wrote it; base: what it was trained on
+  // Empty where another program wrote it; base: what it was trained on.
+  std::string language, task, audio_context, data_hash, base;
 };
 AdapterFolder open_adapter(const Path& folder);
 
@@ -48,6 +50,11 @@ struct Speech {
 };
 Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& sources);
 Speech speech_of(const ModelFolder& model);  // empty where the model was never tuned for one language
+
+// What they were trained on: the adapter's word, else the model's, else full.
+AudioContext trained_context(const ModelFolder& model, const AdapterFolder* adapter);
+// Resolves --audio-context.
+AudioContext choose_context(const std::string& asked, AudioContext trained);
 
 // Resolves --compute: auto times one product of the model's shape. Logs the choice.
 DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log);

@@ -31,14 +31,10 @@ struct Options {
     t.path("output-dir", train.output_dir, "folder of the run, for the command and the file");
     t.integer("label-tokens", label_tokens, "longest transcript with its prompt, in tokens, where there is no data set",
               5, 448);
-    t.number("audio-seconds", audio_seconds, "plan for shorter windows than a run has yet", 0.1, kWindowSeconds);
+    t.number("audio-seconds", audio_seconds,
+             "longest recording, where there is no data set: counts with --audio-context", 0.1, kWindowSeconds);
     t.path("write", write, "write the run to this TOML file, for sori train --config");
     train.describe_run(t);
-  }
-
-  std::int64_t frames(const WhisperConfig& config) const {
-    return std::min<std::int64_t>(std::llround(std::ceil(kFramesPerSecond * audio_seconds)),
-                                  2 * config.max_source_positions);
   }
 };
 
@@ -46,6 +42,7 @@ struct Planned {
   std::optional<ModelFolder> folder;
   Whisper model;
   std::string name, base;  // base: as the weights lie in the folder
+  AudioContext context = AudioContext::kFull;
 };
 
 Planned open_planned(const Options& o) {
@@ -54,20 +51,24 @@ Planned open_planned(const Options& o) {
     throw Error{ErrorKind::kUsage, "one of --model and --size is wanted", "",
                 "sori plan --size large-v3 --method lora"};
   Planned p;
+  std::optional<AdapterFolder> initial;
   p.name = o.size.empty() ? o.train.model : o.size;
   p.base = kAssumed;
   if (!o.size.empty()) {
     p.model = make_whisper(size_config(o.size));
+    if (o.train.audio_context != kAutoContext) p.context = parse_audio_context(o.train.audio_context);
   } else {
     p.folder = open_model(o.train.model);
     check_base(*p.folder, o.train.base);
     p.model = p.folder->model;
     p.base = p.folder->base;
+    if (!o.train.init_adapter.empty()) initial = open_adapter(o.train.init_adapter);
+    p.context = choose_context(o.train.audio_context, trained_context(*p.folder, initial ? &*initial : nullptr));
   }
   if (o.train.method == "full")
     train_everything(p.model, o.train.matrices());
   else
-    add_lora(p.model, o.train.lora());
+    add_lora(p.model, initial ? initial->config : o.train.lora());
   keep_little(p.model, o.train.moments(), o.train.fused_step);
   if (p.folder) {
     Carver count = Carver::counting();
@@ -80,13 +81,16 @@ Planned open_planned(const Options& o) {
 
 RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   const WhisperConfig& config = p.model.config;
+  const AudioContext context = p.context;
+  const std::int64_t window = 2 * config.max_source_positions;
   RunRequest r;
   r.compute = compute;
   r.batch = o.train.per_device_train_batch_size, r.accumulation = o.train.gradient_accumulation_steps;
-  r.frames = o.frames(config);
+  r.frames = context_frames(o.train.full_context_share > 0 ? AudioContext::kFull : context, o.audio_seconds, window);
   r.tokens = o.label_tokens;
   r.judge = recognizer_limits(config, kJudged, kPromptTokens, o.train.max_new_tokens);
-  r.judge->frames = r.frames;
+  r.judge->context = context;
+  r.judge->frames = context_frames(context, o.audio_seconds, window);
   if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
   if (o.train.fused_step) r.micro_batch = r.batch;
   r.ram = memory_limit(o.train.ram);
@@ -94,14 +98,27 @@ RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   if (!p.folder)
     throw Error{ErrorKind::kUsage, "counts tokens only with --model", "--data",
                 "name the model, or give --label-tokens"};
-  const Dataset set = load_dataset(o.train.data, {"train"});
-  const ExampleMaker maker(p.folder->tokenizer, {set.language, set.task, config.mel_bins, r.frames,
-                                                 o.train.loss_on_prompt, config.max_target_positions});
+  const Dataset set = load_dataset(o.train.data, {"train", "dev"});
+  const ExampleMaker maker(p.folder->tokenizer, {.language = set.language,
+                                                 .task = set.task,
+                                                 .mel_bins = config.mel_bins,
+                                                 .frames = window,
+                                                 .loss_on_prompt = o.train.loss_on_prompt,
+                                                 .max_labels = config.max_target_positions,
+                                                 .context = context,
+                                                 .full_share = o.train.full_context_share});
   std::vector<Utterance> utterances = set.split("train").utterances;
   drop_long_labels(utterances, maker);
   utterances = evenly(utterances, o.train.max_train_samples);
   r.tokens = longest_labels(utterances, maker);
-  r.utterances = utterances.size();
+  r.frames = maker.most_frames(utterances);
+  std::vector<Utterance> judged;
+  if (set.has("dev")) judged = evenly(set.split("dev").utterances, o.train.max_eval_samples);
+  if (judged.empty())
+    r.judge.reset();
+  else
+    r.judge->frames = longest_context(judged, context, window);
+  r.utterances = utterances.size() + judged.size();
   return r;
 }
 
@@ -241,9 +258,6 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   std::string text;
   if (o.train.base == "auto") text += fmt::format("{}\n\n", fmt::join(lines_of(bases, r.ram), "\n"));
   text += head + "\n";
-  if (r.frames < 2 * p.model.config.max_source_positions)
-    text += fmt::format("for planning only: sori train pads to {:g} s\n",
-                        2 * p.model.config.max_source_positions / kFramesPerSecond);
   text += fmt::format("\n{}\n{}\n{}\n\n{}\n", to_text(chosen.memory), others(base.runs, r.ram), disk.text(), command);
   if (!o.write.empty()) {
     const std::string start = start_of(o.write, settings);

@@ -90,8 +90,9 @@ class Output {
 };
 
 // Options that may change between start and resume, because they do not change what is learnt.
-RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute,
+RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute, AudioContext context,
                         std::int64_t micro_batch) {
+  o.audio_context = name_of(context);
   OptionTable table;
   o.describe(table);
   RunIdentity id;
@@ -150,6 +151,7 @@ class Run {
     std::vector<Path> needed = data_.sources;
     needed.insert(needed.end(), {o_.model, o_.data, o_.init_adapter});
     Output output(o_, needed);
+    context_ = choose_context(o_.audio_context, trained_context(model_, initial_ ? &*initial_ : nullptr));
     choose_what_learns();
     const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());
@@ -159,7 +161,7 @@ class Run {
     const RunChoice& choice = fitting.second;
     use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
     report_what_learns();
-    const RunIdentity identity = identity_of(o_, data_, model_, compute, choice.batch);
+    const RunIdentity identity = identity_of(o_, data_, model_, compute, context_, choice.batch);
     TrainPlan plan = plan_of(o_, data_.train.size(), choice);
     plan_ = choice.memory;
     const LayerPages pages(model_.model, *model_.file);
@@ -253,8 +255,12 @@ class Run {
     RunRequest r;
     r.compute = compute;
     r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
-    r.frames = maker.options().frames, r.tokens = longest_labels(data_.train, maker);
-    if (!data_.dev.empty()) r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
+    r.frames = maker.most_frames(data_.train), r.tokens = longest_labels(data_.train, maker);
+    if (!data_.dev.empty()) {
+      r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
+      r.judge->context = context_;
+      r.judge->frames = longest_context(data_.dev, context_, r.judge->frames);
+    }
     if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
     if (o_.fused_step) r.micro_batch = r.batch;
     r.utterances = data_.train.size() + data_.dev.size();
@@ -312,8 +318,15 @@ class Run {
 
   ExampleOptions example_options() const {
     const WhisperConfig& c = model_.model.config;
-    return {speech_.language,           speech_.task,      c.mel_bins,
-            2 * c.max_source_positions, o_.loss_on_prompt, c.max_target_positions};
+    return {.language = speech_.language,
+            .task = speech_.task,
+            .mel_bins = c.mel_bins,
+            .frames = 2 * c.max_source_positions,
+            .loss_on_prompt = o_.loss_on_prompt,
+            .max_labels = c.max_target_positions,
+            .context = context_,
+            .full_share = o_.full_context_share,
+            .seed = static_cast<std::uint64_t>(o_.seed)};
   }
 
   void choose_utterances(const ExampleMaker& maker) {
@@ -327,8 +340,8 @@ class Run {
       throw Error{ErrorKind::kInput, "has no utterance to learn from", o_.data, "see rejected.jsonl in that folder"};
     double seconds = 0;
     for (const Utterance& u : data_.train) seconds += u.duration;
-    log_.line(fmt::format("data: {} utterances, {:.2f} h; language {}, task {}", data_.train.size(), seconds / 3600,
-                          speech_.language, speech_.task));
+    log_.line(fmt::format("data: {} utterances, {:.2f} h; language {}, task {}, audio context {}", data_.train.size(),
+                          seconds / 3600, speech_.language, speech_.task, name_of(context_)));
   }
 
   void start_adapters() {
@@ -355,12 +368,13 @@ class Run {
     info.base_model = o_.model;
     info.metadata = {{"language", speech_.language},
                      {"task", speech_.task},
-                     {"audio_context", "full"},
+                     {"audio_context", name_of(context_)},
                      {"data_hash", data_.hash},
                      {"base", model_.base}};
     info.write_side_files = [this](const Path& folder) {
       write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
-      adjust_configs(folder, o_.matrices(), {{"language", speech_.language}, {"task", speech_.task}});
+      adjust_configs(folder, o_.matrices(),
+                     {{"language", speech_.language}, {"task", speech_.task}, {"audio_context", name_of(context_)}});
     };
     return info;
   }
@@ -446,6 +460,7 @@ class Run {
   ModelFolder model_;
   Data data_;
   Speech speech_;
+  AudioContext context_ = AudioContext::kFull;
   std::optional<AdapterFolder> initial_;
   LoraConfig lora_;
   MemoryPlan plan_;

@@ -2,6 +2,7 @@
 
 #include "audio/read.h"
 #include "base/error.h"
+#include "base/rng.h"
 #include "base/threads.h"
 
 namespace sori {
@@ -26,9 +27,19 @@ Labels ExampleMaker::labels(const Utterance& u) const {
 
 bool ExampleMaker::labels_fit(const Utterance& u) const { return std::ssize(labels(u).input) <= options_.max_labels; }
 
+std::int64_t ExampleMaker::frames(const Utterance& u, std::uint64_t sample) const {
+  const bool full =
+      options_.full_share > 0 && Rng(options_.seed, Draw::kContext, 0, sample).uniform(0) < options_.full_share;
+  return context_frames(full ? AudioContext::kFull : options_.context, u.duration, options_.frames);
+}
+
+std::int64_t ExampleMaker::most_frames(const std::vector<Utterance>& utterances) const {
+  return longest_context(utterances, options_.full_share > 0 ? AudioContext::kFull : options_.context, options_.frames);
+}
+
 void ExampleMaker::make(const Utterance& u, Example& out) const try {
   out.id = u.id;
-  out.frames = options_.frames;
+  out.frames = frames(u, out.sample);
   out.mel_bins = options_.mel_bins;
   out.mel.resize(static_cast<std::size_t>(out.frames * out.mel_bins));
   Labels made = labels(u);
@@ -55,8 +66,15 @@ void ExampleMaker::read_mel(const Utterance& u, Example& out) const {
     throw Error{ErrorKind::kInput, fmt::format("lasts {:.2f} s, longer than the window", audio.seconds), u.audio,
                 "cut it into shorter pieces"};
   out.seconds = audio.seconds;
-  const std::span<const float> samples(audio.samples.data(), std::min(audio.samples.size(), window));
+  const std::span<const float> samples(audio.samples.data(),
+                                       std::min(audio.samples.size(), static_cast<std::size_t>(out.frames) * kHop));
   log_mel_.compute(samples, Mat(out.mel.data(), out.frames, out.mel_bins));
+}
+
+std::int64_t longest_context(const std::vector<Utterance>& utterances, AudioContext context, std::int64_t window) {
+  std::int64_t most = 0;
+  for (const Utterance& u : utterances) most = std::max(most, context_frames(context, u.duration, window));
+  return most;
 }
 
 std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "audio/context.h"
 #include "audio/log_mel.h"
 #include "data/dataset.h"
 #include "tensor/mat.h"
@@ -17,7 +18,7 @@ struct Example {
   std::size_t utterance = 0;  // index into the split
   std::string id;
   double seconds = 0;       // of sound
-  std::int64_t frames = 0;  // rows of mel: 100 a second, the window's silence included
+  std::int64_t frames = 0;  // rows of mel: 100 a second, the silence that the encoder reads included
   int mel_bins = 0;
   std::vector<float> mel;          // [frames, mel_bins]
   std::vector<int> input, target;  // [T] each, as in text/prompt.h
@@ -31,6 +32,9 @@ struct ExampleOptions {
   std::int64_t frames = kWindowFrames;  // of each window
   bool loss_on_prompt = false;
   int max_labels = 448;  // positions of the decoder
+  AudioContext context = AudioContext::kFull;
+  double full_share = 0;   // of the samples that are read in full windows all the same
+  std::uint64_t seed = 0;  // says which
 };
 
 // Reads sound and makes features and labels. Many threads may use one maker; the tokenizer must outlive it.
@@ -41,9 +45,12 @@ class ExampleMaker {
   const ExampleOptions& options() const { return options_; }
   Labels labels(const Utterance& u) const;
   bool labels_fit(const Utterance& u) const;
+  // Rows of mel of one draw of an utterance, before its sound is read.
+  std::int64_t frames(const Utterance& u, std::uint64_t sample) const;
+  std::int64_t most_frames(const std::vector<Utterance>& utterances) const;  // of any draw of any of them
 
-  // Fills an example, using its buffers again. Error names the utterance and its file: unreadable sound, a file that is
-  // not the one that was prepared, sound longer than the window, labels longer than the decoder.
+  // Fills an example whose sample is set, using its buffers again. Error names the utterance and its file: unreadable
+  // sound, a file that is not the one that was prepared, sound longer than the window, labels longer than the decoder.
   void make(const Utterance& u, Example& out) const;
 
  private:
@@ -54,6 +61,9 @@ class ExampleMaker {
   std::vector<int> prompt_;
   LogMel log_mel_;
 };
+
+// Frames that the encoder reads of the longest of them; at most `window`.
+std::int64_t longest_context(const std::vector<Utterance>& utterances, AudioContext context, std::int64_t window);
 
 // Removes the utterances whose labels do not fit into the decoder and returns their ids, in order.
 std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker);

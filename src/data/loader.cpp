@@ -19,14 +19,15 @@ void become_background() {
 
 }  // namespace
 
-Loader::Loader(const std::vector<Utterance>& utterances, const ExampleMaker& maker, const LoaderOptions& options)
+Loader::Loader(const std::vector<Utterance>& utterances, const ExampleMaker& maker, MicroBatches batches,
+               const LoaderOptions& options)
     : utterances_(utterances),
       maker_(maker),
+      batches_(std::move(batches)),
       options_(options),
-      order_(utterances.size(), options.seed),
       full_(options.prefetch),
       empty_(options.prefetch + 2) {
-  require(options.batch > 0 && options.prefetch > 0, "a loader makes at least one example ahead");
+  require(options.prefetch > 0, "a loader makes at least one micro-batch ahead");
   for (std::size_t i = 0; i < options.prefetch + 1; ++i) empty_.push(std::make_unique<Batch>());
   thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
@@ -37,42 +38,45 @@ Loader::~Loader() {
   empty_.close();
 }
 
-const std::vector<Example>& Loader::next() {
+std::span<const Example> Loader::next() {
   if (current_ && current_->failure) std::rethrow_exception(current_->failure);
   if (current_) empty_.push(std::move(current_));
   const auto before = std::chrono::steady_clock::now();
   std::optional<Slot> slot = full_.pop();
   waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
-  if (!slot) return nothing_;
+  if (!slot) return {};
   current_ = std::move(*slot);
   if (current_->failure) std::rethrow_exception(current_->failure);
-  return current_->examples;
+  return std::span(current_->examples).first(current_->count);
 }
 
 void Loader::work(const std::stop_token& stop) {
   become_background();
-  for (std::uint64_t position = options_.start; position < options_.end && !stop.stop_requested();) {
-    std::optional<Slot> slot = empty_.pop();
-    if (!slot) return;
-    const std::size_t count = std::min<std::uint64_t>(options_.batch, options_.end - position);
-    try {
-      fill(**slot, position, count, stop);
-    } catch (...) {
-      (*slot)->failure = std::current_exception();
-    }
-    const bool failed = (*slot)->failure != nullptr;
-    if (!full_.push(std::move(*slot)) || failed) return;
-    position += count;
-  }
+  for (std::uint64_t first = options_.start; first < options_.end; first += batches_.options().step)
+    for (const MicroBatch& samples : batches_.of_step(first, options_.end))
+      if (!put(samples, stop)) return;
   full_.close();
 }
 
-void Loader::fill(Batch& batch, std::uint64_t position, std::size_t count, const std::stop_token& stop) {
-  batch.examples.resize(count);
-  for (std::size_t i = 0; i < count && !stop.stop_requested(); ++i) {
+bool Loader::put(const MicroBatch& samples, const std::stop_token& stop) {
+  std::optional<Slot> slot = empty_.pop();
+  if (!slot || stop.stop_requested()) return false;
+  try {
+    fill(**slot, samples, stop);
+  } catch (...) {
+    (*slot)->failure = std::current_exception();
+  }
+  const bool failed = (*slot)->failure != nullptr;
+  return full_.push(std::move(*slot)) && !failed;
+}
+
+void Loader::fill(Batch& batch, const MicroBatch& samples, const std::stop_token& stop) {
+  batch.count = samples.size();
+  batch.examples.resize(std::max(batch.examples.size(), batch.count));
+  for (std::size_t i = 0; i < batch.count && !stop.stop_requested(); ++i) {
     Example& e = batch.examples[i];
-    e.sample = position + i;
-    e.utterance = options_.shuffle ? order_.at(e.sample) : e.sample % utterances_.size();
+    e.sample = samples[i].number;
+    e.utterance = samples[i].utterance;
     maker_.make(utterances_[e.utterance], e);
   }
 }

@@ -98,16 +98,20 @@ class Recognizer::Run {
  private:
   struct Utterance {
     std::size_t window = 0;
-    std::int64_t slot = 0, before = 0;  // before: tokens in the cache
-    std::vector<int> next;              // tokens to be fed
+    std::int64_t slot = 0, states = 0, before = 0;  // states: S of its audio; before: tokens in the cache
+    std::vector<int> next;                          // tokens to be fed
     Decoded decoded;
   };
 
   Pass decoding() const { return {.backend = r_.backend_, .drop = limits_.drop_decoder ? r_.drop_ : nullptr}; }
 
+  // A window whose log-mel is in memory: its place there, and how much of it the encoder reads.
   Mat mel_of(std::size_t place) const {
-    const std::int64_t rows = r_.window_.frames.total;
-    return r_.memory_.mel.row_range(static_cast<std::int64_t>(place) * rows, rows);
+    const std::int64_t rows = round_rows(limits_.frames);
+    return r_.memory_.mel.row_range(static_cast<std::int64_t>(place) * rows, round_rows(frames_of(place)));
+  }
+  std::int64_t frames_of(std::size_t place) const {
+    return context_frames(limits_.context, static_cast<double>(ready_[place].size()) / kSampleRate, limits_.frames);
   }
 
   // Pulls as many windows as there are places for, when none is left, and computes their log-mel on all cores.
@@ -126,7 +130,10 @@ class Recognizer::Run {
     }
     parallel_for(static_cast<std::int64_t>(n), [&](std::int64_t i) {
       const auto place = static_cast<std::size_t>(i);
-      r_.log_mel_.compute(ready_[place], mel_of(place).row_range(0, limits_.frames));
+      const Mat mel = mel_of(place);
+      const std::int64_t frames = frames_of(place);
+      r_.log_mel_.compute(ready_[place], mel.row_range(0, frames));
+      set_zero(mel.row_range(frames, mel.rows - frames));
     });
     first_ = pulled_;
     pulled_ += n;
@@ -137,13 +144,16 @@ class Recognizer::Run {
   void start() {
     const Stopwatch watch(r_.work_.encoder_seconds);
     RecognizerMemory& m = r_.memory_;
-    encoder_forward({.backend = r_.backend_, .drop = r_.drop_}, r_.model_.encoder, r_.window_,
-                    mel_of(started_ - first_), m.encoder, {});
+    const std::size_t place = started_ - first_;
+    r_.read(frames_of(place));
+    encoder_forward({.backend = r_.backend_, .drop = r_.drop_}, r_.model_.encoder, r_.window_, mel_of(place), m.encoder,
+                    {});
     fill_cross_cache(decoding(), r_.model_.decoder, m.encoder.norm.y.top(r_.window_.audio.total), free_.back(), m.cache,
                      m.step);
     Utterance u;
     u.window = started_++;
     u.slot = free_.back();
+    u.states = r_.window_.audio.spans.front().count;
     u.next = r_.prompt_;
     u.decoded.ids.reserve(static_cast<std::size_t>(limits_.new_tokens));
     free_.pop_back();
@@ -155,7 +165,7 @@ class Recognizer::Run {
   void step() {
     const Stopwatch watch(r_.work_.decoder_seconds);
     items_.clear();
-    for (const Utterance& u : alive_) items_.push_back({u.slot, limits_.cache().states, u.before, u.next});
+    for (const Utterance& u : alive_) items_.push_back({u.slot, u.states, u.before, u.next});
     const Mat logits = decoder_step(decoding(), r_.model_.decoder, items_, r_.memory_.cache, r_.memory_.step);
     ++r_.work_.steps;
     r_.work_.rows += std::ssize(r_.memory_.step.tokens);
@@ -213,8 +223,12 @@ Recognizer::Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokeni
   require(std::ssize(prompt_) == memory_.limits.prompt, "the prompt is the one that was planned");
   for (const int id : prompt_) require_known(id, model.config.vocab_size);
   require_known(end_of_text_, model.config.vocab_size);
+  read(memory_.limits.frames);
+}
+
+void Recognizer::read(std::int64_t frames) {
   BatchItem window;
-  window.frames = memory_.limits.frames;
+  window.frames = frames;
   window_.assign({&window, 1});
 }
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <string>
 
+#include "audio/context.h"
 #include "audio/log_mel.h"
 #include "decode/rules.h"
 #include "model/decoder_step.h"
@@ -21,10 +22,11 @@ inline constexpr std::int64_t kMaxNewTokens = 444;  // what Whisper's 448 positi
 
 struct RecognizerLimits {
   std::int64_t batch = 8;               // windows decoded side by side
-  std::int64_t frames = kWindowFrames;  // of every window: 2 S; shorter audio goes on as silence, as in the reference
+  std::int64_t frames = kWindowFrames;  // 2 S of the longest window
   std::int64_t prompt = 4, new_tokens = kMaxNewTokens;
   // Where memory is short: the audio's keys and values in 8 bits, and, where layers leave memory, the decoder's too.
   bool int8_cross = false, drop_decoder = false;
+  AudioContext context = AudioContext::kFull;  // shorter audio goes on as silence: to the end of the window, or so far
 
   CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2, int8_cross}; }
 };
@@ -84,6 +86,8 @@ class Recognizer {
  private:
   class Run;
 
+  void read(std::int64_t frames);  // of the window that the encoder turns to
+
   Whisper& model_;
   Backend& backend_;
   const Tokenizer& tokenizer_;
@@ -93,7 +97,7 @@ class Recognizer {
   RecognizerMemory memory_;
   int end_of_text_;
   LogMel log_mel_;
-  Batch window_;  // the encoder's rows: one window, always the same shape
+  Batch window_;  // the encoder's rows: one window
   RecognizerWork work_;
 };
 

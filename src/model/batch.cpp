@@ -33,11 +33,11 @@ void pair_up(const Rows& queries, const Rows& keys, std::vector<AttentionSpan>& 
 
 }  // namespace
 
-void Batch::reserve(const BatchLimits& l) {
-  sori::reserve(frames, l.frame_rows(), l.utterances);
-  sori::reserve(audio, l.audio_rows(), l.utterances);
-  sori::reserve(text, l.text_rows(), l.utterances);
-  for (auto* spans : {&audio_self, &text_self, &cross}) spans->reserve(static_cast<std::size_t>(l.utterances));
+void Batch::reserve(const BatchLimits& l, std::int64_t most_utterances) {
+  sori::reserve(frames, l.frame_rows(), most_utterances);
+  sori::reserve(audio, l.audio_rows(), most_utterances);
+  sori::reserve(text, l.text_rows(), most_utterances);
+  for (auto* spans : {&audio_self, &text_self, &cross}) spans->reserve(static_cast<std::size_t>(most_utterances));
   tokens.reserve(static_cast<std::size_t>(l.text_rows()));
   targets.reserve(static_cast<std::size_t>(l.text_rows()));
 }

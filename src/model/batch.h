@@ -23,7 +23,7 @@ struct BatchItem {
   std::span<const int> input, target;  // [T] decoder input, and what it should say next (-1: no loss)
 };
 
-// Capacity of a batch, for planning.
+// Capacity of a batch, for planning: rows for so many utterances of the greatest length, or for more that are shorter.
 struct BatchLimits {
   std::int64_t utterances = 1, frames = 3000, tokens = 448;  // frames and tokens: of one utterance
   std::int64_t frame_rows() const { return round_rows(utterances * frames); }
@@ -38,7 +38,7 @@ struct Batch {
 
   // Reuses its memory: nothing is allocated once it has held a batch of this size.
   void assign(std::span<const BatchItem> items);
-  void reserve(const BatchLimits& limits);
+  void reserve(const BatchLimits& limits, std::int64_t most_utterances);
 };
 
 }  // namespace sori

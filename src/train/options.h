@@ -2,16 +2,19 @@
 #pragma once
 
 #include "base/options.h"
+#include "data/example.h"
 #include "model/lora.h"
 #include "quant/file_format.h"
 
 namespace sori {
 
 struct TrainOptions {
-  std::string model, data, output_dir, method = "lora", base = "model", compute = "auto", init_adapter;
+  std::string model, data, output_dir, method = "lora", base = "model", compute = "auto", init_adapter,
+                                       audio_context = kAutoContext;
   // Data
   std::int64_t max_train_samples = 0, max_eval_samples = 200;
   bool loss_on_prompt = false;
+  double full_context_share = 0;
   // Steps
   std::int64_t max_steps = 0, per_device_train_batch_size = 4, gradient_accumulation_steps = 1, seed = 42;
   double num_train_epochs = 3;
@@ -62,6 +65,14 @@ struct TrainOptions {
     t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)
         .group("data");
     t.integer("max-eval-samples", max_eval_samples, "use this many utterances of dev; 0: all", 0, 1LL << 40)
+        .group("data");
+    t.choice("audio-context", audio_context,
+             "what the encoder reads of an utterance: full windows of 30 s; exact: the sound and 1.3 s of silence; "
+             "bucket: the same, rounded up to 5.12 s; auto: as in --init-adapter or the model, else full",
+             audio_context_choices())
+        .group("data");
+    t.number("full-context-share", full_context_share, "share of the samples that are read in full windows anyway", 0,
+             1)
         .group("data");
     t.flag("loss-on-prompt", loss_on_prompt, "learn the prompt's tokens too, as Hugging Face's recipe does")
         .group("data");

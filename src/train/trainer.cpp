@@ -13,6 +13,15 @@ int count_targets(const Labels& l) {
   return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
 }
 
+// Memory is planned for plan.batch of the longest.
+MicroBatchOptions micro_batch_options(const std::vector<Utterance>& utterances, const ExampleMaker& maker,
+                                      const TrainPlan& plan) {
+  return {.seed = plan.seed,
+          .step = static_cast<std::size_t>(plan.samples_per_step()),
+          .frames = plan.batch * maker.most_frames(utterances),
+          .tokens = plan.batch * longest_labels(utterances, maker)};
+}
+
 Error not_a_number(const char* what, std::int64_t step, const std::string& ids) {
   return Error{ErrorKind::kNumeric, fmt::format("the {} is not a number at step {} (utterances {})", what, step, ids),
                "training", "lower --learning-rate, or look at these utterances; the last checkpoint is untouched"};
@@ -37,34 +46,38 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
       maker_(maker),
       plan_(plan),
       state_(state),
-      order_(utterances.size(), plan.seed) {
+      batches_(utterances, maker, micro_batch_options(utterances, maker, plan)) {
   target_counts_.reserve(utterances.size());
   require(!plan.fused_step || (plan.accumulation == 1 && plan.max_grad_norm == 0),
           "a fused step neither accumulates nor clips");
-  if (plan.fused_step)
-    fused_.emplace(backend, model, optimizer, [this] { return ids(0, plan_.batch * plan_.accumulation); });
+  if (plan.fused_step) fused_.emplace(backend, model, optimizer, [this] { return ids(); });
   for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
-  batch_.reserve({plan.batch, maker.options().frames, longest_labels(utterances, maker)});
-  items_.reserve(static_cast<std::size_t>(plan.batch));
-}
-
-const Utterance& Trainer::utterance(std::int64_t i) {
-  return utterances_[order_.at(state_.samples + static_cast<std::uint64_t>(i))];
+  batch_.reserve({plan.batch, maker.most_frames(utterances), longest_labels(utterances, maker)},
+                 plan.samples_per_step());
+  items_.reserve(static_cast<std::size_t>(plan.samples_per_step()));
 }
 
 // The gradient is divided by all target tokens of the optimizer step, so they must be known before its first
 // micro-batch: otherwise short micro-batches would weigh too much.
-std::int64_t Trainer::tokens_of_next_step() {
+std::int64_t Trainer::tokens_of(const std::vector<MicroBatch>& step) const {
   std::int64_t tokens = 0;
-  for (std::int64_t i = 0; i < plan_.batch * plan_.accumulation; ++i)
-    tokens += target_counts_[static_cast<std::size_t>(&utterance(i) - utterances_.data())];
+  for (const MicroBatch& samples : step)
+    for (const Sample& s : samples) tokens += target_counts_[s.utterance];
   return tokens;
 }
 
-std::string Trainer::ids(std::int64_t first, std::int64_t count) {
+std::string Trainer::ids(const MicroBatch& samples) const {
   std::vector<std::string> ids;
-  for (std::int64_t i = first; i < first + count; ++i) ids.push_back(utterance(i).id);
+  for (const Sample& s : samples) ids.push_back(utterances_[s.utterance].id);
   return fmt::format("{}", fmt::join(ids, ", "));
+}
+
+std::string Trainer::ids() {
+  MicroBatch all;
+  for (const MicroBatch& samples : batches_.of_step(state_.samples))
+    all.insert(all.end(), samples.begin(), samples.end());
+  std::ranges::sort(all, {}, &Sample::number);
+  return ids(all);
 }
 
 double Trainer::micro_batch(std::span<const Example> examples, const Pass& pass, float scale) {
@@ -99,38 +112,35 @@ StepReport Trainer::step(Loader& loader) {
                   .step = static_cast<std::uint64_t>(state_.step),
                   .drop = plan_.drop,
                   .sink = fused_ ? &*fused_ : nullptr};
-  const std::int64_t tokens = tokens_of_next_step();
+  const std::vector<MicroBatch> batches = batches_.of_step(state_.samples);
+  const std::int64_t tokens = tokens_of(batches);
   AdamW how = update();
   if (fused_)
     fused_->begin(how);
   else
     zero_gradients(model_);
   double loss = 0;
-  for (std::int64_t i = 0; i < plan_.accumulation; ++i) {
+  for (const MicroBatch& samples : batches) {
     const std::span<const Example> examples = loader.next();
-    require(std::ssize(examples) == plan_.batch, "the loader delivers whole micro-batches");
+    require(examples.size() == samples.size(), "the loader delivers the same micro-batches");
     const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
-    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids(i * plan_.batch, plan_.batch));
+    if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids(samples));
     loss += sum;
   }
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
-  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids(0, plan_.batch * plan_.accumulation));
+  if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids());
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
   if (!fused_) optimizer_step(backend_, model_, optimizer_, how);
   ++state_.step;
-  state_.samples += static_cast<std::uint64_t>(plan_.batch * plan_.accumulation);
+  state_.samples += static_cast<std::uint64_t>(plan_.samples_per_step());
   state_.target_tokens += tokens;
   return {state_.step, epochs(state_.samples), loss / static_cast<double>(tokens), how.learning_rate,
           norm,        seconds_since(start),   loader.waited_seconds() - waited};
 }
 
 void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {
-  const auto per_step = static_cast<std::uint64_t>(plan_.batch * plan_.accumulation);
-  const LoaderOptions options{.seed = plan_.seed,
-                              .batch = static_cast<std::size_t>(plan_.batch),
-                              .start = state_.samples,
-                              .end = static_cast<std::uint64_t>(plan_.max_steps) * per_step};
-  Loader loader(utterances_, maker_, options);
+  const auto end = static_cast<std::uint64_t>(plan_.max_steps * plan_.samples_per_step());
+  Loader loader(utterances_, maker_, batches_, {.start = state_.samples, .end = end});
   while (state_.step < plan_.max_steps) {
     const StepReport report = step(loader);
     Json row;

@@ -20,7 +20,8 @@ struct StepReport {
 };
 
 struct TrainPlan {
-  std::int64_t max_steps = 0, batch = 1, accumulation = 1;
+  std::int64_t max_steps = 0;
+  std::int64_t batch = 1, accumulation = 1;  // batch: how many of the longest utterances a micro-batch has room for
   std::uint64_t seed = 0;
   Schedule schedule;
   AdamW adamw;  // rates and scales are filled in at each step
@@ -28,6 +29,8 @@ struct TrainPlan {
   bool fused_step = false;  // then nothing is clipped or accumulated
   float label_smoothing = 0;
   const LayerPages* drop = nullptr;  // as in Pass
+
+  std::int64_t samples_per_step() const { return batch * accumulation; }
 };
 
 class Trainer {
@@ -46,9 +49,9 @@ class Trainer {
   }
 
  private:
-  const Utterance& utterance(std::int64_t i);  // of the step that is next or under way
-  std::int64_t tokens_of_next_step();
-  std::string ids(std::int64_t first, std::int64_t count);  // of its utterances, for messages
+  std::int64_t tokens_of(const std::vector<MicroBatch>& step) const;
+  std::string ids(const MicroBatch& samples) const;  // of its utterances, for messages
+  std::string ids();                                 // of all utterances of the step under way
   StepReport step(Loader& loader);
   AdamW update() const;
   double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
@@ -61,7 +64,7 @@ class Trainer {
   const ExampleMaker& maker_;
   TrainPlan plan_;
   RunState& state_;
-  DataOrder order_;
+  MicroBatches batches_;
   std::optional<FusedStep> fused_;
   Batch batch_;
   std::vector<BatchItem> items_;

@@ -193,16 +193,24 @@ TEST_F(Plan, PricesACheckpointByItsTensors) {
   }
 }
 
-TEST_F(Plan, ShorterWindowsAreForPlanningOnly) {
-  ASSERT_EQ(plan({}).code, 0);
-  const auto whole = planned().at("chosen").at("memory").at("planned_bytes").get<std::uint64_t>();
-  const Ran r = plan({"--audio-seconds", "0.5", "--write", path("run.toml")});
+TEST_F(Plan, ShortRecordingsNeedLessWhereTheirContextIsShort) {
+  write_model(
+      folder / "model", [](Whisper&) {}, four_seconds());
+  const auto bytes = [&](const std::vector<std::string>& more) {
+    EXPECT_EQ(plan(more).code, 0);
+    return planned().at("chosen").at("memory").at("planned_bytes").get<std::uint64_t>();
+  };
+  const std::uint64_t whole = bytes({});
+  EXPECT_EQ(bytes({"--audio-seconds", "0.5"}), whole) << "full windows hold silence";
+  const Ran r = plan({"--audio-seconds", "0.5", "--audio-context", "exact", "--write", path("run.toml")});
   ASSERT_EQ(r.code, 0);
-  EXPECT_THAT(r.output, HasSubstr("windows of 0.5 s"));
-  EXPECT_THAT(r.output, HasSubstr("for planning only: sori train pads to 1 s"));
+  EXPECT_THAT(r.output, HasSubstr("windows of 1.92 s"));  // 25 states and 64, rounded up to 96
   EXPECT_LT(planned().at("chosen").at("memory").at("planned_bytes").get<std::uint64_t>(), whole);
-  EXPECT_THAT(planned().at("command").get<std::string>(), Not(HasSubstr("audio")));
-  EXPECT_THAT(read_file(folder / "run.toml"), Not(HasSubstr("\naudio")));
+  EXPECT_THAT(planned().at("command").get<std::string>(), HasSubstr("--audio-context exact"));
+  EXPECT_THAT(planned().at("command").get<std::string>(), Not(HasSubstr("audio-seconds")));
+  EXPECT_THAT(read_file(folder / "run.toml"), HasSubstr("\naudio-context = \"exact\""));
+  EXPECT_THAT(read_file(folder / "run.toml"), Not(HasSubstr("audio-seconds")));
+  EXPECT_EQ(bytes({"--audio-seconds", "0.5", "--audio-context", "exact", "--full-context-share", "0.1"}), whole);
   EXPECT_EQ(plan({"--audio-seconds", "31"}).code, exit_code(ErrorKind::kUsage));
 }
 

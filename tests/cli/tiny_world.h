@@ -19,11 +19,18 @@ inline WhisperConfig second_config() {  // windows of a second
   return c;
 }
 
+inline WhisperConfig four_seconds() {  // room for recordings, the margin behind them, and silence
+  WhisperConfig c = tiny_config();
+  c.max_source_positions = 200;
+  return c;
+}
+
 inline void fill(Parameter& p, float x) { std::fill_n(p.value.row<float>(0), p.size(), x); }
 
-inline void write_model(const Path& folder, const std::function<void(Whisper&)>& change) {
+inline void write_model(const Path& folder, const std::function<void(Whisper&)>& change,
+                        const WhisperConfig& config = second_config()) {
   make_folder(folder);
-  TinyWhisper tiny(second_config());
+  TinyWhisper tiny(config);
   fill(tiny.model.decoder.layer_norm.weight, 1);
   change(tiny.model);
   std::vector<TensorInfo> infos;
@@ -35,7 +42,7 @@ inline void write_model(const Path& folder, const std::function<void(Whisper&)>&
   SafetensorsWriter writer(folder / "model.safetensors", infos, {{"format", "pt"}});
   for (const TensorInfo& t : writer.order()) writer.write(t.name, bytes.at(t.name));
   writer.commit();
-  write_file(folder / "config.json", to_text(to_json(second_config(), DType::kF32, {256, 256, 256, 257})));
+  write_file(folder / "config.json", to_text(to_json(config, DType::kF32, {256, 256, 256, 257})));
   write_file(folder / "tokenizer.json", to_text(tiny_tokenizer_json()));
   write_file(folder / "generation_config.json", "{}\n");
 }

@@ -32,9 +32,14 @@ class LoaderTest : public ::testing::Test {
     }
   }
 
+  Loader load(const MicroBatchOptions& batches, const LoaderOptions& options = {}) {
+    return Loader(utterances_, maker_, MicroBatches(utterances_, maker_, batches), options);
+  }
+
   // Sample numbers and utterances of `batches` micro-batches.
-  std::vector<std::pair<std::uint64_t, std::size_t>> deliver(LoaderOptions options, std::size_t batches) {
-    Loader loader(utterances_, maker_, options);
+  std::vector<std::pair<std::uint64_t, std::size_t>> deliver(const MicroBatchOptions& how, std::size_t batches,
+                                                             const LoaderOptions& options = {}) {
+    Loader loader = load(how, options);
     std::vector<std::pair<std::uint64_t, std::size_t>> out;
     for (std::size_t b = 0; b < batches; ++b)
       for (const Example& e : loader.next()) out.emplace_back(e.sample, e.utterance);
@@ -50,8 +55,8 @@ class LoaderTest : public ::testing::Test {
 class ExampleMakerTest : public LoaderTest {};
 
 TEST_F(LoaderTest, MakesFeaturesAndLabelsOfItsUtterance) {
-  Loader loader(utterances_, maker_, {.batch = 3, .shuffle = false});
-  const std::vector<Example>& batch = loader.next();
+  Loader loader = load({.step = 3, .shuffle = false});
+  const std::span<const Example> batch = loader.next();
   ASSERT_EQ(batch.size(), 3u);
   const Example& e = batch[2];
   EXPECT_EQ(e.id, "u2");
@@ -71,32 +76,75 @@ TEST_F(LoaderTest, MakesFeaturesAndLabelsOfItsUtterance) {
   EXPECT_EQ(e.mel, mel);
 }
 
+// Windows of four seconds; the encoder reads the sound, a margin, and little more.
+class ContextTest : public LoaderTest {
+ protected:
+  ExampleOptions options() const {
+    return {.frames = 400, .context = AudioContext::kExact, .full_share = share, .seed = 3};
+  }
+  std::vector<std::int64_t> frames(std::size_t samples) const {
+    const ExampleMaker maker(tokenizer_, options());
+    std::vector<std::int64_t> all;
+    for (std::size_t s = 0; s < samples; ++s) all.push_back(maker.frames(utterances_[s % utterances_.size()], s));
+    return all;
+  }
+  double share = 0;
+};
+
+TEST_F(ContextTest, AShortContextHoldsTheBeginningOfTheFullOne) {
+  const ExampleMaker maker(tokenizer_, options());
+  Loader loader(utterances_, maker, MicroBatches(utterances_, maker, {.step = 7, .shuffle = false}), {});
+  const std::span<const Example> batch = loader.next();
+  for (const Example& e : batch) {
+    const std::vector<float> sound = read_audio(utterances_[e.utterance].audio).samples;
+    ASSERT_EQ(e.frames, context_frames(AudioContext::kExact, e.seconds, 400));
+    std::vector<float> mel(static_cast<std::size_t>(e.frames) * 80);
+    LogMel(80).compute(sound, Mat(mel.data(), e.frames, 80));
+    EXPECT_EQ(e.mel, mel) << e.id;
+  }
+  EXPECT_EQ(batch[0].frames, 192);
+  EXPECT_EQ(batch[6].frames, 192);
+  EXPECT_EQ(maker.most_frames(utterances_), 192);
+}
+
+TEST_F(ContextTest, AShareOfTheSamplesIsReadInFullWindows) {
+  const auto none = frames(1000);
+  EXPECT_EQ(std::count(none.begin(), none.end(), 400), 0);
+  share = 0.25;
+  const auto some = frames(1000);
+  EXPECT_NEAR(static_cast<double>(std::count(some.begin(), some.end(), 400)), 250, 5 * std::sqrt(1000 * 0.25 * 0.75));
+  EXPECT_EQ(some, frames(1000));
+  EXPECT_EQ(ExampleMaker(tokenizer_, options()).most_frames(utterances_), 400);
+  share = 1;
+  EXPECT_EQ(frames(20), std::vector<std::int64_t>(20, 400));
+}
+
 TEST_F(LoaderTest, DeliversTheSameForTheSameSeed) {
-  const LoaderOptions options{.seed = 5, .batch = 3};
+  const MicroBatchOptions options{.seed = 5, .step = 3};
   const auto first = deliver(options, 6);
   EXPECT_EQ(first, deliver(options, 6));
-  EXPECT_NE(first, deliver({.seed = 6, .batch = 3}, 6));
+  EXPECT_NE(first, deliver({.seed = 6, .step = 3}, 6));
   ASSERT_EQ(first.size(), 18u);
   for (std::size_t i = 0; i < first.size(); ++i)
     EXPECT_EQ(first[i].first, i);  // epochs follow each other without a gap
 }
 
 TEST_F(LoaderTest, DeliversTheSameForEveryBatchSizeAndPrefetch) {
-  const auto one = deliver({.seed = 5, .batch = 1, .prefetch = 1}, 12);
-  EXPECT_EQ(one, deliver({.seed = 5, .batch = 4, .prefetch = 3}, 3));
-  EXPECT_EQ(one, deliver({.seed = 5, .batch = 12, .prefetch = 1}, 1));
+  const auto one = deliver({.seed = 5, .step = 1}, 12, {.prefetch = 1});
+  EXPECT_EQ(one, deliver({.seed = 5, .step = 4}, 3, {.prefetch = 3}));
+  EXPECT_EQ(one, deliver({.seed = 5, .step = 12}, 1, {.prefetch = 1}));
 }
 
 TEST_F(LoaderTest, GoesOnFromAnyNumberOfConsumedSamples) {
-  const auto whole = deliver({.seed = 2, .batch = 2}, 10);
+  const auto whole = deliver({.seed = 2, .step = 2}, 10);
   for (const std::uint64_t consumed : {2, 6, 8, 14}) {
-    const auto rest = deliver({.seed = 2, .batch = 2, .start = consumed}, 10 - consumed / 2);
+    const auto rest = deliver({.seed = 2, .step = 2}, 10 - consumed / 2, {.start = consumed});
     EXPECT_EQ(rest, (std::vector(whole.begin() + static_cast<std::ptrdiff_t>(consumed), whole.end()))) << consumed;
   }
 }
 
 TEST_F(LoaderTest, EndsWithAShortBatchAndThenWithNone) {
-  Loader loader(utterances_, maker_, {.batch = 3, .end = 4});
+  Loader loader = load({.step = 3}, {.end = 4});
   EXPECT_EQ(loader.next().size(), 3u);
   EXPECT_EQ(loader.next().size(), 1u);
   EXPECT_TRUE(loader.next().empty());
@@ -104,7 +152,7 @@ TEST_F(LoaderTest, EndsWithAShortBatchAndThenWithNone) {
 }
 
 TEST_F(LoaderTest, UsesItsBuffersAgain) {
-  Loader loader(utterances_, maker_, {.batch = 2, .prefetch = 2});
+  Loader loader = load({.step = 2}, {.prefetch = 2});
   std::set<const float*> buffers;
   for (int i = 0; i < 40; ++i)
     for (const Example& e : loader.next()) buffers.insert(e.mel.data());
@@ -113,7 +161,7 @@ TEST_F(LoaderTest, UsesItsBuffersAgain) {
 
 TEST_F(LoaderTest, GivesTheErrorInPlaceOfItsBatchAndAgain) {
   put(utterances_[3].audio, "x");
-  Loader loader(utterances_, maker_, {.batch = 2, .shuffle = false});
+  Loader loader = load({.step = 2, .shuffle = false});
   EXPECT_EQ(loader.next().size(), 2u);  // what came before is delivered
   for (int again = 0; again < 2; ++again) {
     const auto error = error_of([&] { loader.next(); });
@@ -157,7 +205,7 @@ TEST_F(ExampleMakerTest, ReadsOnlyThePartOfARow) {
 
 TEST_F(LoaderTest, CanBeClosedWhileItLoads) {
   for (int i = 0; i < 20; ++i) {
-    Loader loader(utterances_, maker_, {.seed = static_cast<std::uint64_t>(i), .batch = 5, .prefetch = 3});
+    Loader loader = load({.seed = static_cast<std::uint64_t>(i), .step = 5}, {.prefetch = 3});
     if (i % 2) loader.next();
     if (i % 3 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(i));
   }
@@ -165,7 +213,7 @@ TEST_F(LoaderTest, CanBeClosedWhileItLoads) {
 }
 
 TEST_F(LoaderTest, MeasuresHowLongItWasWaitedFor) {
-  Loader loader(utterances_, maker_, {.batch = 7});
+  Loader loader = load({.step = 7});
   EXPECT_EQ(loader.waited_seconds(), 0);
   loader.next();
   EXPECT_GT(loader.waited_seconds(), 0);

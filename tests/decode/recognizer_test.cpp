@@ -142,6 +142,33 @@ TEST_P(RecognizerTest, WritesWhatTheDefinitionWrites) {
   }
 }
 
+// Of each window the encoder reads what its sound asks for: as a model would whose windows are so long.
+TEST(RecognizerContext, AShortContextIsAShortWindow) {
+  WhisperConfig config = tiny_config();
+  config.max_source_positions = 200;
+  TinyWhisper tiny(config);
+  make_talkative(tiny);
+  std::vector<std::vector<float>> sounds;
+  for (std::size_t i = 0; i < 5; ++i) sounds.push_back(noise(i, 8000 + 9000 * ((3 * i) % 5)));
+  for (const AudioContext context : {AudioContext::kExact, AudioContext::kBucket}) {
+    std::vector<std::vector<int>> expected;
+    std::set<std::int64_t> lengths;
+    for (const auto& sound : sounds) {
+      const std::int64_t frames = context_frames(context, static_cast<double>(sound.size()) / kSampleRate, 400);
+      lengths.insert(frames);
+      TinyRecognizer alone(tiny, 1, kMost, {}, make_reference_backend(DType::kF32),
+                           [&](RecognizerLimits& l) { l.frames = frames; });
+      expected.push_back(alone({sound})[0].ids);
+    }
+    EXPECT_GE(lengths.size(), context == AudioContext::kExact ? 3u : 1u);
+    for (const std::int64_t batch : {1, 2, 5}) {
+      TinyRecognizer together(tiny, batch, kMost, {}, make_reference_backend(DType::kF32),
+                              [&](RecognizerLimits& l) { l.context = context; });
+      EXPECT_EQ(ids_of(together(sounds)), expected) << name_of(context) << ", batch " << batch;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Reference, RecognizerTest,
                          ::testing::Values(Case{"Plain", {}}, Case{"WithAdapters", {"q_proj", "v_proj", "fc1"}},
                                            Case{"WithAdaptersInTheLastLayers",

@@ -205,7 +205,7 @@ TEST(Recompute, OfAFrozenMlpInPiecesGivesEqualBits) {
     LearnMemory memory = carve_learning(carver, tiny.model, *backend, limits, keep);
     EXPECT_EQ(memory.encoder.stack.layers.front().mlp.piece, keep == Keep::kInputs ? kMlpPiece : 0);
     Batch batch;
-    batch.reserve(limits);
+    batch.reserve(limits, 1);
     const BatchItem item{0, 1400, input, target};
     batch.assign({&item, 1});
     const Rng rng(9, Draw::kNoise);

@@ -11,9 +11,11 @@ namespace sori::test {
 class TinyRecognizer {
  public:
   TinyRecognizer(TinyWhisper& tiny, std::int64_t batch, std::int64_t new_tokens, DecodeRules rules = {},
-                 std::unique_ptr<Backend> be = make_reference_backend(DType::kF32))
+                 std::unique_ptr<Backend> be = make_reference_backend(DType::kF32),
+                 const std::function<void(RecognizerLimits&)>& change = {})
       : backend(std::move(be)) {
-    const RecognizerLimits limits = recognizer_limits(tiny.model.config, batch, std::ssize(prompt), new_tokens);
+    RecognizerLimits limits = recognizer_limits(tiny.model.config, batch, std::ssize(prompt), new_tokens);
+    if (change) change(limits);
     Carver count = Carver::counting();
     carve_recognizer(count, tiny.model, *backend, limits);
     arena_ = std::make_unique<Arena>(count.bytes());
