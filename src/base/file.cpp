@@ -271,6 +271,35 @@ void MappedFile::drop_pages(std::span<const std::byte> part) const {
   if (first < last) ::madvise(static_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);  // only advice
 }
 
+UnnamedFile::UnnamedFile(Path folder) : folder_(std::move(folder)) {
+  const Path name = temporary_beside(folder_ / "unnamed");
+  descriptor_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (descriptor_ < 0) fail("create a file in", folder_, errno);
+  ::unlink(name.c_str());
+}
+
+UnnamedFile::~UnnamedFile() { ::close(descriptor_); }
+
+void UnnamedFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write a file in", folder_, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+void UnnamedFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("read a file in", folder_, n < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
 AtomicFile::AtomicFile(Path path) : path_(std::move(path)) {
   if (is_stream(path_)) {
     descriptor_ = open_stream(path_);

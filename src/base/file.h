@@ -68,6 +68,23 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// Bytes on the disk of a folder for the life of the object, in a file that has no name: whatever happens, nothing is
+// left behind.
+class UnnamedFile {
+ public:
+  explicit UnnamedFile(Path folder);
+  ~UnnamedFile();
+  UnnamedFile(const UnnamedFile&) = delete;
+  UnnamedFile& operator=(const UnnamedFile&) = delete;
+
+  void write(std::uint64_t offset, std::span<const std::byte> bytes);
+  void read(std::uint64_t offset, std::span<std::byte> bytes) const;  // Error kIo where they were never written
+
+ private:
+  Path folder_;
+  int descriptor_ = -1;
+};
+
 // A file that appears under its name only when commit() has returned; without commit() nothing is left behind. Devices,
 // pipes and /dev/stdout keep their names: what is written to them goes there at once.
 class AtomicFile {

@@ -43,6 +43,7 @@ struct Planned {
   Whisper model;
   std::string name, base;  // base: as the weights lie in the folder
   AudioContext context = AudioContext::kFull;
+  std::uint64_t states_bytes = 0;  // of the encoder's states on disk, where they are kept
 };
 
 Planned open_planned(const Options& o) {
@@ -79,7 +80,7 @@ Planned open_planned(const Options& o) {
   return p;
 }
 
-RunRequest request_of(const Options& o, const Planned& p, DType compute) {
+RunRequest request_of(const Options& o, Planned& p, DType compute) {
   const WhisperConfig& config = p.model.config;
   const AudioContext context = p.context;
   const std::int64_t window = 2 * config.max_source_positions;
@@ -119,6 +120,9 @@ RunRequest request_of(const Options& o, const Planned& p, DType compute) {
   else
     r.judge->frames = longest_context(judged, context, window);
   r.utterances = utterances.size() + judged.size();
+  const auto samples = static_cast<std::uint64_t>(o.train.steps(utterances.size()) * o.train.samples_per_step());
+  if (keeps_states(o.train.encoder_cache, p.model, samples, utterances.size()))
+    p.states_bytes = states_bytes(config, compute, utterances, maker);
   return r;
 }
 
@@ -180,11 +184,12 @@ std::string start_of(const std::string& file, const std::vector<Setting>& settin
 }
 
 struct Disk {
-  std::uint64_t cache = 0, checkpoint = 0, result = 0;  // bytes; of one checkpoint
+  std::uint64_t cache = 0, states = 0, checkpoint = 0, result = 0;  // bytes; of one checkpoint
 
   std::string text() const {
-    return fmt::format("disk: {}{} a checkpoint, {} the result",
+    return fmt::format("disk: {}{}{} a checkpoint, {} the result",
                        cache > 0 ? format_bytes(cache) + " the quantised base, made once and kept; " : "",
+                       states > 0 ? format_bytes(states) + " the encoder's states, while the run lasts; " : "",
                        format_bytes(checkpoint), format_bytes(result));
   }
 };
@@ -204,6 +209,7 @@ Disk disk_of(const Planned& p, Whisper& model, const std::string& base) {
     }
   });
   disk.checkpoint = moments + disk.result;
+  disk.states = p.states_bytes;
   if (base == p.base) return disk;
   const Quantisation how = quantisation_of(*find_file_format(base));
   disk.cache = p.folder ? quantised_bytes(p.folder->path, how) : quantised_bytes(model.config, how, DType::kBF16);
@@ -245,7 +251,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   o.describe(table);
   describe_json(table, json_path);
   if (!parse_table(verb, table, words)) return 0;
-  const Planned p = open_planned(o);
+  Planned p = open_planned(o);
   const RunRequest r = request_of(o, p, choose_compute(o.train.compute, p.model.config, log));
   BaseChoices bases = choose_base(p.model, p.base, o.train.base, r);
   BaseChoice& base = bases.all[bases.chosen];
@@ -274,6 +280,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
                          {"chosen", to_json(chosen)},
                          {"choices", all},
                          {"cache_bytes", disk.cache},
+                         {"encoder_cache_bytes", disk.states},
                          {"checkpoint_bytes", disk.checkpoint},
                          {"result_bytes", disk.result},
                          {"command", printable(command)}});

@@ -91,8 +91,9 @@ class Output {
 
 // Options that may change between start and resume, because they do not change what is learnt.
 RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute, AudioContext context,
-                        std::int64_t micro_batch) {
+                        bool keeps_states, std::int64_t micro_batch) {
   o.audio_context = name_of(context);
+  o.encoder_cache = keeps_states ? "on" : "off";  // sums are rounded in another order
   OptionTable table;
   o.describe(table);
   RunIdentity id;
@@ -114,10 +115,7 @@ TrainPlan plan_of(const TrainOptions& o, std::size_t utterances, const RunChoice
   p.batch = choice.batch;
   p.accumulation = choice.accumulation;
   p.seed = static_cast<std::uint64_t>(o.seed);
-  const double per_epoch = static_cast<double>(utterances) / static_cast<double>(o.samples_per_step());
-  p.max_steps = o.max_steps > 0
-                    ? o.max_steps
-                    : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(per_epoch * o.num_train_epochs)));
+  p.max_steps = o.steps(utterances);
   const double warmup =
       o.warmup_steps < 1 ? std::ceil(o.warmup_steps * static_cast<double>(p.max_steps)) : o.warmup_steps;
   p.schedule = {o.lr_scheduler_type, o.peak_rate(), static_cast<std::int64_t>(warmup), p.max_steps};
@@ -161,7 +159,8 @@ class Run {
     const RunChoice& choice = fitting.second;
     use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
     report_what_learns();
-    const RunIdentity identity = identity_of(o_, data_, model_, compute, context_, choice.batch);
+    const bool cached = keep_states(compute, maker);
+    const RunIdentity identity = identity_of(o_, data_, model_, compute, context_, cached, choice.batch);
     TrainPlan plan = plan_of(o_, data_.train.size(), choice);
     plan_ = choice.memory;
     const LayerPages pages(model_.model, *model_.file);
@@ -183,6 +182,7 @@ class Run {
     start_adapters();
     output.open();
     RunState state = resume(memory.optimizer, identity);
+    if (cached) plan.cache = &cache_.emplace(o_.output_dir);
     Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
     std::optional<Recognizer> recognizer;
     if (choice.limits.judge)
@@ -344,6 +344,22 @@ class Run {
                           seconds / 3600, speech_.language, speech_.task, name_of(context_)));
   }
 
+  // Said, and checked against the disk, before the run.
+  bool keep_states(DType compute, const ExampleMaker& maker) {
+    const auto samples = static_cast<std::uint64_t>(o_.steps(data_.train.size()) * o_.samples_per_step());
+    if (!keeps_states(o_.encoder_cache, model_.model, samples, data_.train.size())) return false;
+    const std::uint64_t bytes = states_bytes(model_.model.config, compute, data_.train, maker);
+    log_.line(fmt::format("the encoder does not learn: its states are kept on disk while the run lasts, {}",
+                          format_bytes(bytes)));
+    Path folder = std::filesystem::absolute(o_.output_dir);
+    while (!std::filesystem::exists(folder)) folder = folder.parent_path();
+    if (const std::uint64_t free = free_disk_bytes(folder); free < bytes)
+      throw Error{ErrorKind::kIo,
+                  fmt::format("needs {} for the encoder's states, has {}", format_bytes(bytes), format_bytes(free)),
+                  o_.output_dir, "free some disk space, or compute them anew each time with --encoder-cache off"};
+    return true;
+  }
+
   void start_adapters() {
     if (o_.method == "full") return;
     init_lora(model_.model, static_cast<std::uint64_t>(o_.seed));
@@ -420,6 +436,7 @@ class Run {
     result["step_read_bytes"] = read_bytes_;
     result["peak_resident_bytes"] = peak_resident_bytes();
     result["peak_private_bytes"] = private_peak_.bytes();
+    if (cache_) result["encoder_cache_bytes"] = cache_->bytes();
     result["compute"] = identity.compute;
     result["dropped_utterances"] = data_.dropped;
     if (eval_.is_null() && last_score(state)) eval_ = *last_score(state);  // of a run that had ended before
@@ -464,6 +481,7 @@ class Run {
   std::optional<AdapterFolder> initial_;
   LoraConfig lora_;
   MemoryPlan plan_;
+  std::optional<EncoderCache> cache_;
   PrivatePeak private_peak_;
   std::vector<double> seconds_;                           // of each step
   std::vector<std::uint64_t> major_faults_, read_bytes_;  // the same

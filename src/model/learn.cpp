@@ -15,11 +15,6 @@ Limits backend_limits(const WhisperConfig& c, const BatchLimits& b) {
   return l;
 }
 
-void forward(const Pass& p, Whisper& model, const Batch& b, LearnMemory& m) {
-  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
-  decoder_forward(p, model.decoder, b, m.encoder.norm.y.top(b.audio.total), m.decoder, m.scratch);
-}
-
 // In the order of rows, so that it does not depend on threads.
 double sum(std::span<const float> losses) {
   double total = 0;
@@ -71,9 +66,14 @@ LearnMemory carve_learning(Carver& c, Whisper& model, Backend& backend, const Ba
 }
 
 double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
+  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
+  return forward_backward_from_states(p, model, b, loss, m);
+}
+
+double forward_backward_from_states(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
   const std::int64_t audio = b.audio.total, text = b.text.total;
   const auto losses = m.losses.first(static_cast<std::size_t>(text));
-  forward(p, model, b, m);
+  decoder_forward(p, model.decoder, b, m.encoder.norm.y.top(audio), m.decoder, m.scratch);
   Parameter& tied = model.decoder.embed_tokens.weight;
   p.backend.cross_entropy(m.decoder.norm.y.top(text), tied.weight, b.targets, loss.scale, loss.label_smoothing, losses,
                           m.dy.top(text), tied.gradient);
@@ -91,7 +91,8 @@ double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Los
 double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
   const std::int64_t text = b.text.total;
   const auto losses = m.losses.first(static_cast<std::size_t>(text));
-  forward(p, model, b, m);
+  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
+  decoder_forward(p, model.decoder, b, m.encoder.norm.y.top(b.audio.total), m.decoder, m.scratch);
   p.backend.cross_entropy(m.decoder.norm.y.top(text), model.decoder.embed_tokens.weight.weight, b.targets, 1,
                           loss.label_smoothing, losses, {}, {});
   return sum(losses);

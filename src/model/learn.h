@@ -30,6 +30,8 @@ struct Loss {
 // Sum of the batch's token losses (not scaled); gradients of what learns are added to. There is no backward from a sum
 // that is not a number.
 double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
+// The same where m.encoder.norm.y holds the audio states already. Nothing of the encoder may learn.
+double forward_backward_from_states(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
 // The sum alone, without dropout's and backward's memory being touched.
 double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
 

@@ -15,6 +15,7 @@ struct TrainOptions {
   std::int64_t max_train_samples = 0, max_eval_samples = 200;
   bool loss_on_prompt = false;
   double full_context_share = 0;
+  std::string encoder_cache = "auto";
   // Steps
   std::int64_t max_steps = 0, per_device_train_batch_size = 4, gradient_accumulation_steps = 1, seed = 42;
   double num_train_epochs = 3;
@@ -73,6 +74,11 @@ struct TrainOptions {
         .group("data");
     t.number("full-context-share", full_context_share, "share of the samples that are read in full windows anyway", 0,
              1)
+        .group("data");
+    t.choice("encoder-cache", encoder_cache,
+             "keep on disk, while the run lasts, what an encoder without adapters says of each utterance, and compute "
+             "it once; auto: where it is wanted more than once",
+             {"auto", "on", "off"})
         .group("data");
     t.flag("loss-on-prompt", loss_on_prompt, "learn the prompt's tokens too, as Hugging Face's recipe does")
         .group("data");
@@ -169,6 +175,11 @@ struct TrainOptions {
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
   LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope}; }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
+  std::int64_t steps(std::size_t utterances) const {
+    if (max_steps > 0) return max_steps;
+    const double per_epoch = static_cast<double>(utterances) / static_cast<double>(samples_per_step());
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(per_epoch * num_train_epochs)));
+  }
   std::int64_t samples_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
 };
 

@@ -22,6 +22,12 @@ MicroBatchOptions micro_batch_options(const std::vector<Utterance>& utterances, 
           .tokens = plan.batch * longest_labels(utterances, maker)};
 }
 
+// The dead rows of a side.
+void zero_behind(const Rows& rows, Mat m) {
+  const RowSpan last = rows.spans.back();
+  set_zero(m.row_range(last.first + last.count, m.rows - last.first - last.count));
+}
+
 Error not_a_number(const char* what, std::int64_t step, const std::string& ids) {
   return Error{ErrorKind::kNumeric, fmt::format("the {} is not a number at step {} (utterances {})", what, step, ids),
                "training", "lower --learning-rate, or look at these utterances; the last checkpoint is untouched"};
@@ -55,6 +61,10 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
   batch_.reserve({plan.batch, maker.most_frames(utterances), longest_labels(utterances, maker)},
                  plan.samples_per_step());
   items_.reserve(static_cast<std::size_t>(plan.samples_per_step()));
+  if (plan.cache) {
+    require(lowest_learning(model.encoder) > model.config.encoder_layers, "states are kept of an encoder that stays");
+    alone_.reserve({1, maker.most_frames(utterances), longest_labels(utterances, maker)}, 1);
+  }
 }
 
 // The gradient is divided by all target tokens of the optimizer step, so they must be known before its first
@@ -81,17 +91,39 @@ std::string Trainer::ids() {
 }
 
 double Trainer::micro_batch(std::span<const Example> examples, const Pass& pass, float scale) {
+  const Loss loss{scale, plan_.label_smoothing};
+  lay_out(examples, batch_);
+  if (!plan_.cache) return forward_backward(pass, model_, batch_, loss, memory_);
+  read_states(examples, pass);
+  return forward_backward_from_states(pass, model_, batch_, loss, memory_);
+}
+
+void Trainer::lay_out(std::span<const Example> examples, Batch& batch) {
   items_.clear();
   for (const Example& e : examples) items_.push_back({e.sample, e.frames, e.input, e.target});
-  batch_.assign(items_);
-  const Mat mel = memory_.mel.top(batch_.frames.total);
+  batch.assign(items_);
+  const Mat mel = memory_.mel.top(batch.frames.total);
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    const RowSpan rows = batch_.frames.spans[i];
+    const RowSpan rows = batch.frames.spans[i];
     std::memcpy(mel.row<float>(rows.first), examples[i].mel.data(), examples[i].mel.size() * sizeof(float));
   }
-  const RowSpan last = batch_.frames.spans.back();
-  set_zero(mel.row_range(last.first + last.count, mel.rows - last.first - last.count));
-  return forward_backward(pass, model_, batch_, {scale, plan_.label_smoothing}, memory_);
+  zero_behind(batch.frames, mel);
+}
+
+void Trainer::read_states(std::span<const Example> examples, const Pass& pass) {
+  const Mat states = memory_.encoder.norm.y.top(batch_.audio.total);
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    if (plan_.cache->has(examples[i].utterance, batch_.audio.spans[i].count)) continue;
+    lay_out(examples.subspan(i, 1), alone_);
+    encoder_forward(pass, model_.encoder, alone_, memory_.mel.top(alone_.frames.total), memory_.encoder,
+                    memory_.scratch);
+    plan_.cache->put(examples[i].utterance, states.top(alone_.audio.spans.front().count));
+  }
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    const RowSpan rows = batch_.audio.spans[i];
+    plan_.cache->get(examples[i].utterance, states.row_range(rows.first, rows.count));
+  }
+  zero_behind(batch_.audio, states);
 }
 
 // The step that follows, but for clipping.

@@ -7,6 +7,7 @@
 
 #include "data/loader.h"
 #include "model/learn.h"
+#include "train/encoder_cache.h"
 #include "train/optimizer.h"
 #include "train/run_state.h"
 #include "train/schedule.h"
@@ -29,6 +30,7 @@ struct TrainPlan {
   bool fused_step = false;  // then nothing is clipped or accumulated
   float label_smoothing = 0;
   const LayerPages* drop = nullptr;  // as in Pass
+  EncoderCache* cache = nullptr;     // of audio states; only where nothing of the encoder learns
 
   std::int64_t samples_per_step() const { return batch * accumulation; }
 };
@@ -55,6 +57,8 @@ class Trainer {
   StepReport step(Loader& loader);
   AdamW update() const;
   double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
+  void lay_out(std::span<const Example> examples, Batch& batch);          // and their features in memory_.mel
+  void read_states(std::span<const Example> examples, const Pass& pass);  // of batch_, from the cache
 
   Whisper& model_;
   Backend& backend_;
@@ -67,6 +71,7 @@ class Trainer {
   MicroBatches batches_;
   std::optional<FusedStep> fused_;
   Batch batch_;
+  Batch alone_;  // an utterance whose states are to be kept: they must not depend on batch mates, to the bit
   std::vector<BatchItem> items_;
   std::vector<int> target_counts_;  // of each utterance
 };

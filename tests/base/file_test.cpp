@@ -146,6 +146,24 @@ TEST(AtomicFile, WritesIntoPipesAndDescriptorsAndLeavesThemThere) {
   EXPECT_EQ(names_in(dir.path()), (std::vector<std::string>{"open", "pipe", "stdout"}));
 }
 
+TEST(UnnamedFile, HoldsBytesAndIsNeverSeen) {
+  const TempDir dir;
+  UnnamedFile file(dir.path());
+  EXPECT_TRUE(names_in(dir.path()).empty());
+  const std::string first = "one", second(100000, 'b');
+  file.write(0, std::as_bytes(std::span(first)));
+  file.write(first.size(), std::as_bytes(std::span(second)));
+  std::string back(second.size(), '\0');
+  file.read(first.size(), std::as_writable_bytes(std::span(back)));
+  EXPECT_EQ(back, second);
+  back.resize(2);
+  file.read(1, std::as_writable_bytes(std::span(back)));
+  EXPECT_EQ(back, "ne");
+  expect_error(ErrorKind::kIo, "cannot read a file in",
+               [&] { file.read(first.size() + second.size() - 1, std::as_writable_bytes(std::span(back))); });
+  expect_error(ErrorKind::kIo, "cannot create a file in", [&] { UnnamedFile(dir.path() / "nowhere"); });
+}
+
 TEST(CheckWritable, RefusesWhereNoFileCanAppearAndLeavesNothing) {
   const TempDir dir;
   write_file(dir / "x", "old");

@@ -80,17 +80,14 @@ TEST_F(Context, ShortRecordingsTakeLessMemoryAsPlanned) {
 }
 
 TEST_F(Context, WhatIsLearntDoesNotDependOnTheMicroBatches) {
-  const auto losses = [&](const std::string& size, const std::string& times) {
+  const auto learn = [&](const std::string& size, const std::string& times) {
     batch = size;
     EXPECT_EQ(train("by" + size, {"--method", "lora", "--gradient-accumulation-steps", times, "--audio-context",
                                   "exact", "--full-context-share", "0.3"}),
               0);
-    std::vector<double> all;
-    for (const Json& row : read_json(folder / ("by" + size) / "trainer_state.json").at("log_history"))
-      if (row.contains("loss")) all.push_back(row.at("loss"));
-    return all;
+    return losses("by" + size);
   };
-  const std::vector<double> together = losses("4", "1"), few = losses("1", "4");
+  const std::vector<double> together = learn("4", "1"), few = learn("1", "4");
   ASSERT_EQ(together.size(), 6u);
   for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(few[i], together[i], 1e-5 * together[i]) << "step " << i + 1;
   EXPECT_LT(few.back(), few.front());

@@ -43,7 +43,8 @@ INSTANTIATE_TEST_SUITE_P(
                              with(with(kFull, kCoded), {"--gradient-accumulation-steps", "2"})},
                       Method{"full_bf16", with(kFull, kBf16)},
                       Method{"full_bf16_8bit_fused", with(with(with(kFull, kBf16), kCoded), kFused)},
-                      Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)}),
+                      Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)},
+                      Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})}),
     [](const auto& i) { return i.param.name; });
 
 class ResumeHalfway : public Verbs, public ::testing::WithParamInterface<const char*> {};

@@ -37,6 +37,15 @@ class Verbs : public ::testing::Test {
     return text;
   }
 
+  // Of each step of a run.
+  std::vector<double> losses(const std::string& run_name) const {
+    const Json state = read_json(folder / run_name / "trainer_state.json");
+    std::vector<double> all;
+    for (const Json& row : state.at("log_history"))
+      if (row.contains("loss")) all.push_back(row.at("loss"));
+    return all;
+  }
+
   TemporaryFolder folder;
   std::string compute = "f32", steps = "6", batch = "2";  // of train()
 };
