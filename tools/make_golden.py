@@ -31,6 +31,7 @@ FILES = {
     "fp8": quant.fp8,
     "real_logits": real.logits,
     "greedy": real.greedy,
+    "beams": real.beams,
 }
 
 

@@ -23,6 +23,9 @@ void JudgeOptions::describe_decoding(OptionTable& t) {
            audio_context_choices());
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");
+  t.integer("num-beams", num_beams, "texts that are written side by side of each window, to keep the best; 1: greedy",
+            1, 32)
+      .also("beam-size");
   t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
       .also("per-device-eval-batch-size");
 }
@@ -63,6 +66,7 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
       recognizer_limits(model_.model.config, options.batch, std::ssize(prompt), options.max_new_tokens);
   const AudioContext trained = trained_context(model_, adapter_ ? &*adapter_ : nullptr);
   limits.context = choose_context(options.audio_context, trained);
+  limits.beams = options.num_beams;
   if (limits.context != trained)
     log.line(fmt::format("audio context {}; it was trained on {}: scores may differ (--audio-context)",
                          name_of(limits.context), name_of(trained)));
@@ -89,6 +93,7 @@ Json Judge::record() const {
           {"task", speech_.task},
           {"compute", name_of(backend_->compute())},
           {"audio_context", name_of(recognizer_->limits().context)},
+          {"num_beams", options_.num_beams},
           {"max_new_tokens", options_.max_new_tokens}};
 }
 

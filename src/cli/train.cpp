@@ -401,6 +401,7 @@ class Run {
     major_faults_.push_back(reads.major_faults - before_step_.major_faults);
     read_bytes_.push_back(reads.bytes - before_step_.bytes);
     waited_ += r.waited_seconds;
+    loading_ += r.loader_cpu_seconds;
     const std::string detail = fmt::format("loss {:.4f}  lr {:.2e}  {:.2f} s/step  peak {}", r.loss, r.learning_rate,
                                            r.seconds, format_bytes(peak_resident_bytes()));
     log_.progress("step", r.step, max_steps, detail, r.step % o_.logging_steps == 0);
@@ -427,7 +428,9 @@ class Run {
     result["steps"] = state.step;
     result["loss"] = state.log_history.empty() ? Json() : last_loss(state);
     result["seconds_per_step"] = sorted.empty() ? 0 : sorted[sorted.size() / 2];
-    result["loader_wait_share"] = waited_ / std::max(1e-9, std::accumulate(sorted.begin(), sorted.end(), 0.0));
+    const double wall = std::max(1e-9, std::accumulate(sorted.begin(), sorted.end(), 0.0));
+    result["loader_wait_share"] = waited_ / wall;
+    result["loader_cpu_share"] = loading_ / (wall * thread_count());
     result["planned_bytes"] = plan_.arena;
     result["planned_private_bytes"] = plan_.private_bytes();
     result["planned_resident_bytes"] = plan_.resident_bytes();
@@ -486,7 +489,7 @@ class Run {
   std::vector<double> seconds_;                           // of each step
   std::vector<std::uint64_t> major_faults_, read_bytes_;  // the same
   DiskReads before_step_;
-  double waited_ = 0;
+  double waited_ = 0, loading_ = 0;  // seconds: for the loader, and of its thread
   Json eval_;
 };
 
@@ -507,6 +510,9 @@ int run_train(const Verb& verb, const std::vector<std::string>& words, Log& log)
                   format_bytes(result.at("peak_resident_bytes").get<std::uint64_t>()));
   if (result.contains("eval"))
     text += fmt::format("CER on dev {:.2f} %\n", 100 * result.at("eval").at("cer").at("rate").get<double>());
+  text += fmt::format("loader: waited for {:.1f} % of the time; its thread took {:.1f} % of the cores\n",
+                      100 * result.at("loader_wait_share").get<double>(),
+                      100 * result.at("loader_cpu_share").get<double>());
   text += fmt::format("{} in {}\n", options.method == "lora" ? "adapter" : "model", printable(options.output_dir));
   write_json(json_path, result);
   print_result(text);

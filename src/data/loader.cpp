@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "base/error.h"
 
@@ -15,6 +16,12 @@ constexpr int kNice = 10;
 void become_background() {
   ::setpriority(PRIO_PROCESS, 0, kNice);  // 0: on Linux, the calling thread; without effect where that is not allowed
   set_thread_count(1);
+}
+
+double thread_cpu_seconds() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 }  // namespace
@@ -66,6 +73,7 @@ bool Loader::put(const MicroBatch& samples, const std::stop_token& stop) {
   } catch (...) {
     (*slot)->failure = std::current_exception();
   }
+  cpu_ = thread_cpu_seconds();
   const bool failed = (*slot)->failure != nullptr;
   return full_.push(std::move(*slot)) && !failed;
 }

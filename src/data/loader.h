@@ -3,6 +3,7 @@
 // on timing.
 #pragma once
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <span>
@@ -34,6 +35,7 @@ class Loader {
   std::span<const Example> next();
 
   double waited_seconds() const { return waited_; }  // that next() spent waiting
+  double cpu_seconds() const { return cpu_; }        // that its thread has taken from a core
 
  private:
   struct Batch {
@@ -54,6 +56,7 @@ class Loader {
   BoundedQueue<Slot> full_, empty_;  // batches go round: their buffers are used again
   Slot current_;
   double waited_ = 0;
+  std::atomic<double> cpu_ = 0;
   std::jthread thread_;  // last: it uses all of the above
 };
 

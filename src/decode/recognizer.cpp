@@ -12,7 +12,7 @@ namespace {
 Limits backend_limits(const WhisperConfig& c, const RecognizerLimits& r) {
   const CacheLimits cache = r.cache();
   Limits l;
-  l.rows = std::max({round_rows(r.frames), round_rows(cache.states), step_rows(r.batch * r.prompt)});
+  l.rows = std::max({round_rows(r.frames), round_rows(cache.states), step_rows(r.step().tokens)});
   l.width = std::max<std::int64_t>({c.encoder_ffn, c.decoder_ffn, 3 * c.d_model, 3 * c.mel_bins});
   l.query_rows = std::max(cache.states, r.prompt);
   l.key_rows = std::max(cache.states, cache.tokens);
@@ -68,7 +68,7 @@ RecognizerMemory carve_recognizer(Carver& c, Whisper& model, Backend& backend, c
   }
   m.cache = carve_cache(c, model, backend.compute(), limits.cache());
   const Carver::In activations(c, Purpose::kActivations);
-  m.step = carve_step(c, model, backend.compute(), {limits.batch, limits.batch * limits.prompt}, limits.cache());
+  m.step = carve_step(c, model, backend.compute(), limits.step(), limits.cache());
   m.encoder = carve_encoder_saved(c, model.encoder, audio, frame_rows, Keep::kNothing);
   carve_encoder_layers(c, model.encoder, audio, Keep::kNothing, m.encoder);
   return m;
@@ -96,10 +96,16 @@ class Recognizer::Run {
   }
 
  private:
+  // A text that is being written.
+  struct Track {
+    std::int64_t place = 0;  // of its tokens in the cache
+    std::vector<int> next;   // tokens to be fed
+  };
   struct Utterance {
     std::size_t window = 0;
-    std::int64_t slot = 0, states = 0, before = 0;  // states: S of its audio; before: tokens in the cache
-    std::vector<int> next;                          // tokens to be fed
+    std::int64_t slot = 0, states = 0, before = 0;  // states: S of its audio; before: tokens of a text in the cache
+    std::vector<Track> tracks;                      // none: its text is complete
+    std::optional<BeamSearch> search;
     Decoded decoded;
   };
 
@@ -154,46 +160,110 @@ class Recognizer::Run {
     u.window = started_++;
     u.slot = free_.back();
     u.states = r_.window_.audio.spans.front().count;
-    u.next = r_.prompt_;
+    u.tracks.push_back({u.slot * limits_.beams, r_.prompt_});
+    if (limits_.beams > 1)
+      u.search.emplace(static_cast<std::size_t>(limits_.beams), r_.end_of_text_, limits_.new_tokens);
     u.decoded.ids.reserve(static_cast<std::size_t>(limits_.new_tokens));
     free_.pop_back();
     alive_.push_back(std::move(u));
     ++r_.work_.windows;
   }
 
-  // One more token for everyone.
+  // One more token for every text.
   void step() {
     const Stopwatch watch(r_.work_.decoder_seconds);
     items_.clear();
-    for (const Utterance& u : alive_) items_.push_back({u.slot, u.states, u.before, u.next});
+    for (const Utterance& u : alive_)
+      for (const Track& t : u.tracks) items_.push_back({t.place, u.slot, u.states, u.before, t.next});
     const Mat logits = decoder_step(decoding(), r_.model_.decoder, items_, r_.memory_.cache, r_.memory_.step);
     ++r_.work_.steps;
     r_.work_.rows += std::ssize(r_.memory_.step.tokens);
+    if (limits_.beams > 1)
+      search(logits);
+    else
+      take_the_likeliest(logits);
+    std::erase_if(alive_, [](const Utterance& u) { return u.tracks.empty(); });
+  }
+
+  static std::span<float> row(Mat logits, std::int64_t i) {
+    return {logits.row<float>(i), static_cast<std::size_t>(logits.cols)};
+  }
+
+  void take_the_likeliest(Mat logits) {
     choices_.resize(alive_.size());
     parallel_for(std::ssize(alive_), [&](std::int64_t i) {
       const auto u = static_cast<std::size_t>(i);
-      choices_[u] = choose({logits.row<float>(i), static_cast<std::size_t>(logits.cols)}, r_.rules_,
-                           alive_[u].decoded.ids.empty());
+      choices_[u] = choose(row(logits, i), r_.rules_, alive_[u].decoded.ids.empty());
     });
     for (std::size_t i = 0; i < alive_.size(); ++i) accept(alive_[i], choices_[i]);
-    std::erase_if(alive_, [](const Utterance& u) { return u.next.empty(); });
   }
 
   void accept(Utterance& u, const Choice& choice) {
     Decoded& d = u.decoded;
-    u.before += std::ssize(u.next);
-    u.next.clear();
+    std::vector<int>& next = u.tracks.front().next;
+    u.before += std::ssize(next);
+    next.clear();
     d.smallest_margin = std::min(d.smallest_margin, choice.margin);
     ++r_.work_.tokens;
     d.ended = choice.id == r_.end_of_text_;
     if (!d.ended) {
       d.ids.push_back(choice.id);
       if (on_token_) on_token_(u.window, choice.id);
-      if (std::ssize(d.ids) < limits_.new_tokens) return u.next.push_back(choice.id);
+      if (std::ssize(d.ids) < limits_.new_tokens) return next.push_back(choice.id);
     }
-    d.text = trimmed(r_.tokenizer_.decode(d.ids));
+    complete(u);
+  }
+
+  void search(Mat logits) {
+    std::vector<std::vector<TokenScore>> next(items_.size());
+    std::vector<const Utterance*> owners;
+    for (const Utterance& u : alive_) owners.insert(owners.end(), u.tracks.size(), &u);
+    parallel_for(std::ssize(next), [&](std::int64_t i) {
+      const Utterance& u = *owners[static_cast<std::size_t>(i)];
+      next[static_cast<std::size_t>(i)] = likeliest(row(logits, i), r_.rules_, u.before == 0, u.search->candidates());
+    });
+    std::size_t first = 0;
+    for (Utterance& u : alive_) {
+      const std::size_t count = u.tracks.size();
+      go_on(u, u.search->advance(std::span(next).subspan(first, count)));
+      first += count;
+    }
+  }
+
+  // The texts that run after a step, each in a place of its own: the first that goes on from a text stays where that
+  // is, and others take the places of those that nothing goes on from.
+  void go_on(Utterance& u, const std::vector<BeamSearch::Move>& moves) {
+    u.before += std::ssize(u.tracks.front().next);
+    r_.work_.tokens += std::ssize(moves);
+    std::vector<std::int64_t> free;
+    for (std::int64_t i = limits_.beams; i-- > 0;) free.push_back(u.slot * limits_.beams + i);
+    std::vector<char> stays(u.tracks.size());
+    for (const BeamSearch::Move& m : moves)
+      if (!std::exchange(stays[m.parent], true)) std::erase(free, u.tracks[m.parent].place);
+    std::vector<Track> tracks;
+    for (const BeamSearch::Move& m : moves) {
+      std::int64_t place = u.tracks[m.parent].place;
+      if (!std::exchange(stays[m.parent], false)) {
+        copy_text(r_.memory_.cache, place, free.back(), u.before);
+        place = free.back();
+        free.pop_back();
+      }
+      tracks.push_back({place, {m.id}});
+    }
+    u.tracks = std::move(tracks);
+    if (!u.tracks.empty()) return;
+    u.decoded.ids = u.search->best().ids;
+    u.decoded.ended = u.search->best().ended;
+    if (on_token_)
+      for (const int id : u.decoded.ids) on_token_(u.window, id);
+    complete(u);
+  }
+
+  void complete(Utterance& u) {
+    u.tracks.clear();
+    u.decoded.text = trimmed(r_.tokenizer_.decode(u.decoded.ids));
     free_.push_back(u.slot);
-    sink_(u.window, std::move(d));
+    sink_(u.window, std::move(u.decoded));
   }
 
   Recognizer& r_;

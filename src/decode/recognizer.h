@@ -1,5 +1,5 @@
-// From samples to text: log-mel, encoder, greedy decoding. Evaluation and transcription both use it, so they write the
-// same text.
+// From samples to text: log-mel, encoder, greedy decoding or beam search. Evaluation and transcription both use it, so
+// they write the same text.
 //
 // Several windows are decoded side by side. Each has a slot of the cache; when one ends, the next window takes its slot
 // at once, so a long text delays nobody. Nothing is padded and nobody sees a neighbour, so the batch size does not
@@ -12,7 +12,7 @@
 
 #include "audio/context.h"
 #include "audio/log_mel.h"
-#include "decode/rules.h"
+#include "decode/beam.h"
 #include "model/decoder_step.h"
 #include "text/tokenizer.h"
 
@@ -27,8 +27,10 @@ struct RecognizerLimits {
   // Where memory is short: the audio's keys and values in 8 bits, and, where layers leave memory, the decoder's too.
   bool int8_cross = false, drop_decoder = false;
   AudioContext context = AudioContext::kFull;  // shorter audio goes on as silence: to the end of the window, or so far
+  std::int64_t beams = 1;                      // texts written side by side of each window; 1: greedy
 
-  CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2, int8_cross}; }
+  CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2, int8_cross, beams}; }
+  StepLimits step() const { return {batch * beams, batch * std::max(prompt, beams)}; }
 };
 
 // Full windows; new_tokens is what was asked for, or less where the model has fewer positions.
@@ -51,7 +53,8 @@ struct Decoded {
   std::vector<int> ids;  // without prompt and end
   std::string text;      // without special tokens, and without blanks at its ends
   bool ended = false;    // by <|endoftext|>; otherwise cut off at new_tokens
-  float smallest_margin = std::numeric_limits<float>::infinity();  // between the best two tokens of any step
+  // Between the best two tokens of any step; greedy decoding's alone.
+  float smallest_margin = std::numeric_limits<float>::infinity();
 };
 
 // Where the time went.
@@ -64,7 +67,7 @@ class Recognizer {
  public:
   using Source = std::function<bool(std::vector<float>& samples)>;  // the next window, 16 kHz; false: no more
   using Sink = std::function<void(std::size_t window, Decoded)>;    // windows are counted from 0, and end in any order
-  using OnToken = std::function<void(std::size_t window, int id)>;  // as it is written
+  using OnToken = std::function<void(std::size_t window, int id)>;  // as it is written; of a beam search, at its end
 
   // The prompt has limits.prompt tokens. Model, backend and tokenizer must outlive the recognizer.
   Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokenizer, std::vector<int> prompt, DecodeRules rules,

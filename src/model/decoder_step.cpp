@@ -19,14 +19,14 @@ void lay_out(std::span<const StepItem> items, const KvCache& cache, StepMemory& 
   for (const StepItem& item : items) {
     const auto first = std::ssize(m.tokens), count = std::ssize(item.tokens);
     require(count > 0 && item.before + count <= cache.limits.tokens, "an item brings tokens that fit its slot");
-    require(item.slot < cache.limits.slots && item.states <= cache.limits.states,
+    require(item.text < cache.limits.texts() && item.slot < cache.limits.slots && item.states <= cache.limits.states,
             "an item has a slot that its audio fits");
     m.tokens.insert(m.tokens.end(), item.tokens.begin(), item.tokens.end());
     for (std::int64_t i = 0; i < count; ++i) {
       m.places.push_back(static_cast<int>(item.before + i));
-      m.cache_rows.push_back(cache.token_row(item.slot, item.before + i));
+      m.cache_rows.push_back(cache.token_row(item.text, item.before + i));
     }
-    m.self.push_back({{first, count}, {cache.token_row(item.slot, 0), item.before + count}});
+    m.self.push_back({{first, count}, {cache.token_row(item.text, 0), item.before + count}});
     m.cross.push_back({{first, count}, {cache.state_row(item.slot), item.states}});
     m.last.push_back(first + count - 1);
   }
@@ -118,7 +118,7 @@ KvCache carve_cache(Carver& c, const Whisper& model, DType compute, const CacheL
   cache.limits = limits;
   for (std::size_t i = 0; i < model.decoder.layers.size(); ++i) {
     KvCache::Layer l;
-    for (Mat* m : {&l.self_k, &l.self_v}) *m = c.mat(compute, limits.slots * limits.tokens, width);
+    for (Mat* m : {&l.self_k, &l.self_v}) *m = c.mat(compute, limits.texts() * limits.tokens, width);
     const std::int64_t states = limits.slots * round_rows(limits.states);
     if (limits.int8_cross) {
       for (KvCache::Coded* m : {&l.coded_k, &l.coded_v}) {
@@ -171,6 +171,12 @@ void fill_cross_cache(const Pass& p, const Decoder& d, ConstMat states, std::int
     fill(a.v_proj, l.cross_v, m.cross_v, l.coded_v);
     if (p.drop) p.drop->drop_decoder(i);
   }
+}
+
+void copy_text(KvCache& cache, std::int64_t from, std::int64_t to, std::int64_t tokens) {
+  for (KvCache::Layer& l : cache.layers)
+    for (const Mat& m : {l.self_k, l.self_v})
+      for (std::int64_t t = 0; t < tokens; ++t) copy_row(m, cache.token_row(from, t), m, cache.token_row(to, t));
 }
 
 Mat decoder_step(const Pass& p, const Decoder& d, std::span<const StepItem> items, KvCache& cache, StepMemory& m) {

@@ -7,12 +7,16 @@
 
 namespace sori {
 
-// The cache is divided into slots, one for each utterance that is being decoded.
+// The cache is divided into slots, one for the audio of each utterance that is being decoded, and one for each text of
+// it: a beam search writes several.
 struct CacheLimits {
-  std::int64_t slots = 1;
+  std::int64_t slots = 1;      // of audio
   std::int64_t tokens = 448;   // of a slot: prompt and text
   std::int64_t states = 1500;  // of a slot: audio states S
   bool int8_cross = false;     // keys and values of the audio in 8 bits: half the memory
+  std::int64_t beams = 1;      // texts of a slot
+
+  std::int64_t texts() const { return slots * beams; }
 };
 
 struct KvCache {
@@ -22,23 +26,23 @@ struct KvCache {
     std::span<float> absmax;       // [slots * states rounded to 64 * H]
   };
   struct Layer {
-    Mat self_k, self_v;      // [slots * tokens, C] compute
+    Mat self_k, self_v;      // [texts * tokens, C] compute
     Mat cross_k, cross_v;    // [slots * states rounded to 64, C] compute
     Coded coded_k, coded_v;  // instead of these two, if limits.int8_cross
   };
   std::vector<Layer> layers;
   CacheLimits limits;
 
-  std::int64_t token_row(std::int64_t slot, std::int64_t token) const { return slot * limits.tokens + token; }
+  std::int64_t token_row(std::int64_t text, std::int64_t token) const { return text * limits.tokens + token; }
   std::int64_t state_row(std::int64_t slot) const { return slot * round_rows(limits.states); }
 };
 
-// New tokens of one utterance.
+// New tokens of one text.
 struct StepItem {
-  std::int64_t slot = 0;
-  std::int64_t states = 0;        // S of its audio
-  std::int64_t before = 0;        // tokens of it that are in the cache already
-  std::span<const int> tokens{};  // the prompt, or the token chosen last
+  std::int64_t text = 0, slot = 0;  // where its tokens lie in the cache, and its audio
+  std::int64_t states = 0;          // S of its audio
+  std::int64_t before = 0;          // tokens of it that are in the cache already
+  std::span<const int> tokens{};    // the prompt, or the token chosen last
 };
 
 // The rows of one step and the activations of one layer, shared by all layers; linear layers share one adapter's h.
@@ -74,6 +78,9 @@ StepMemory carve_step(Carver& c, Whisper& model, DType compute, const StepLimits
 // Keys and values of the audio of one utterance: states [S rounded to 64, C] compute.
 void fill_cross_cache(const Pass& p, const Decoder& d, ConstMat states, std::int64_t slot, KvCache& cache,
                       StepMemory& m);
+
+// Keys and values of a text's first tokens, for another one that begins as it does.
+void copy_text(KvCache& cache, std::int64_t from, std::int64_t to, std::int64_t tokens);
 
 // Row i of what is returned, [items rounded, V] f32 in m.logits, predicts the token after the last one of items[i]. The
 // new tokens' keys and values are in the cache afterwards.

@@ -137,7 +137,7 @@ AdamW Trainer::update() const {
 
 StepReport Trainer::step(Loader& loader) {
   const auto start = std::chrono::steady_clock::now();
-  const double waited = loader.waited_seconds();
+  const double waited = loader.waited_seconds(), loading = loader.cpu_seconds();
   const Pass pass{.backend = backend_,
                   .training = true,
                   .seed = plan_.seed,
@@ -167,7 +167,7 @@ StepReport Trainer::step(Loader& loader) {
   state_.samples += static_cast<std::uint64_t>(plan_.samples_per_step());
   state_.target_tokens += tokens;
   return {state_.step, epochs(state_.samples), loss / static_cast<double>(tokens), how.learning_rate,
-          norm,        seconds_since(start),   loader.waited_seconds() - waited};
+          norm,        seconds_since(start),   loader.waited_seconds() - waited,   loader.cpu_seconds() - loading};
 }
 
 void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {

@@ -17,7 +17,8 @@ namespace sori {
 struct StepReport {
   std::int64_t step = 0;  // the one just finished, from 1
   double epoch = 0, loss = 0, learning_rate = 0, gradient_norm = 0;
-  double seconds = 0, waited_seconds = 0;  // of this step; waited: for the loader
+  double seconds = 0;                                 // of this step
+  double waited_seconds = 0, loader_cpu_seconds = 0;  // for the loader; and what its thread took meanwhile
 };
 
 struct TrainPlan {

@@ -44,6 +44,24 @@ class Definition {
     return {tokens.begin() + static_cast<std::ptrdiff_t>(prompt), tokens.end()};
   }
 
+  std::vector<int> search(std::span<const float> samples, const DecodeRules& rules, std::int64_t most,
+                          std::size_t beams) {
+    const std::vector<int> prompt = prompt_tokens(tokenizer_, "ko", "transcribe");
+    LogMel(8).compute(samples, memory_.mel.top(48));
+    BeamSearch search(beams, special_tokens(tokenizer_).end_of_text, most);
+    std::vector<std::vector<TokenScore>> next;
+    do {
+      next.clear();
+      for (const BeamSearch::Text& t : search.running()) {
+        std::vector<int> tokens = prompt;
+        tokens.insert(tokens.end(), t.ids.begin(), t.ids.end());
+        std::vector<float> logits = predict(tokens);
+        next.push_back(sori::likeliest(logits, rules, t.ids.empty(), search.candidates()));
+      }
+    } while (!search.advance(next).empty());
+    return search.best().ids;
+  }
+
  private:
   static constexpr BatchLimits kLimits{1, 48, 40};
 
@@ -139,6 +157,26 @@ TEST_P(RecognizerTest, WritesWhatTheDefinitionWrites) {
     TinyRecognizer r(tiny, batch, kMost, rules);
     EXPECT_EQ(ids_of(r(sounds)), expected) << "batch " << batch;
     EXPECT_EQ(ids_of(r(sounds)), expected) << "batch " << batch << ", for the second time";
+  }
+}
+
+// Several windows side by side, each with several texts whose places in the cache are taken again and again: the same
+// as one window and one text at a time, read anew for every token.
+TEST_P(RecognizerTest, SearchesAsTheDefinitionDoes) {
+  const auto sounds = windows(6);
+  const DecodeRules rules{{5, 17, 80}, {256, 32}};
+  Definition definition(tiny);
+  for (const std::int64_t beams : {2, 3}) {
+    std::vector<std::vector<int>> expected;
+    for (const auto& w : sounds)
+      expected.push_back(definition.search(w, rules, kMost, static_cast<std::size_t>(beams)));
+    EXPECT_GE(std::set(expected.begin(), expected.end()).size(), 2u) << "the test has several texts";
+    for (const std::int64_t batch : {1, 4}) {
+      TinyRecognizer r(tiny, batch, kMost, rules, make_reference_backend(DType::kF32),
+                       [&](RecognizerLimits& l) { l.beams = beams; });
+      EXPECT_EQ(ids_of(r(sounds)), expected) << beams << " beams, batch " << batch;
+      EXPECT_EQ(ids_of(r(sounds)), expected) << beams << " beams, batch " << batch << ", for the second time";
+    }
   }
 }
 

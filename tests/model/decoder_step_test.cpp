@@ -56,7 +56,8 @@ class Decoding {
 
   // The next `count` tokens of utterance u.
   StepItem item(std::size_t u, std::int64_t slot, std::int64_t before, std::size_t count) const {
-    return {slot, states_of(u), before, std::span(all_[u].tokens).subspan(static_cast<std::size_t>(before), count)};
+    return {slot, slot, states_of(u), before,
+            std::span(all_[u].tokens).subspan(static_cast<std::size_t>(before), count)};
   }
 
   // Row `row` of the step's logits is what utterance u's token at `place` predicts.

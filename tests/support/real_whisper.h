@@ -21,14 +21,17 @@ inline constexpr const char* kNoRealModel =
     "SORI_TEST_MODEL is not set: name a folder with the real Whisper base in Hugging Face's layout";
 
 struct RealWhisper {
-  explicit RealWhisper(const Path& folder, std::unique_ptr<Backend> be, std::int64_t batch, std::int64_t new_tokens)
+  explicit RealWhisper(const Path& folder, std::unique_ptr<Backend> be, std::int64_t batch, std::int64_t new_tokens,
+                       const std::function<void(RecognizerLimits&)>& change = {})
       : file(open_safetensors_folder(folder)),
         tokenizer(Tokenizer::load(folder)),
         model(make_whisper(parse_config(read_json(folder / "config.json"), folder.string()))),
         backend(std::move(be)) {
+    RecognizerLimits limits = recognizer_limits(model.config, batch, 4, new_tokens);
+    if (change) change(limits);
     const auto carve = [&](Carver& c) {
       load_weights(c, model, *file);
-      return carve_recognizer(c, model, *backend, recognizer_limits(model.config, batch, 4, new_tokens));
+      return carve_recognizer(c, model, *backend, limits);
     };
     Carver count = Carver::counting();
     carve(count);

@@ -1,4 +1,5 @@
 """Real Whisper base in f32: logits of the human clip, and greedy transcriptions of clips."""
+import json
 import subprocess
 
 import numpy as np
@@ -12,6 +13,7 @@ from golden.common import OUT, versions, write_json, write_tensors
 PROMPT = ["<|startoftranscript|>", "<|ko|>", "<|transcribe|>", "<|notimestamps|>"]
 HUMAN_TEXT = "그는 이리저리 피하면서 길 한 옆으로 걸어갔다"
 CLIPS, TRIED, LONGEST, MARGIN = 10, 100, 100, 0.01
+BEAMS = 5
 
 
 def load(folder):
@@ -77,3 +79,36 @@ def greedy(folder):
     write_json("greedy.json", {
         "versions": versions("torch", "transformers", "tokenizers"), "max_new_tokens": 128, "cases": cases,
         "note": "f32; ids: without prompt and end; smallest_margin: between the best two logits over the steps, after suppression"})
+
+
+def read_clip(name):
+    if name.endswith(".wav"):
+        return read_wav(OUT / name)
+    raw = subprocess.run(["sox", str(OUT / name), "-t", "raw", "-e", "signed-integer", "-b", "16", "-"], capture_output=True, check=True).stdout
+    return np.frombuffer(raw, dtype="<i2").astype(np.float32) / 32768
+
+
+@torch.no_grad()
+def search(network, tokens, extract, samples):
+    """As transcribe(), by beam search; the score is the mean log-probability of the tokens written."""
+    features = features_of(extract, samples).to(network.dtype)
+    out = network.generate(features, language="ko", task="transcribe", num_beams=BEAMS, do_sample=False, max_new_tokens=128,
+                           return_dict_in_generate=True, output_scores=True)
+    end = network.generation_config.eos_token_id
+    ids = out.sequences[0].tolist()
+    ids = ids[len(PROMPT):] if ids[:1] == tokens.convert_tokens_to_ids(PROMPT[:1]) else ids
+    ended = end in ids
+    return {"ids": ids[:ids.index(end)] if ended else ids, "ended": ended, "score": out.sequences_scores[0].item()}
+
+
+def beams(folder):
+    """The clips of greedy.json; those that double precision writes otherwise are near ties and left out."""
+    network, tokens, extract = load(folder)
+    clips = [case["clip"] for case in json.loads((OUT / "greedy.json").read_text())["cases"]]
+    found = {clip: search(network, tokens, extract, read_clip(clip)) for clip in clips}
+    network = network.double()
+    cases = [{"clip": clip, **case} for clip, case in found.items()
+             if search(network, tokens, extract, read_clip(clip))["ids"] == case["ids"]]
+    print(f"  {len(cases)} of {len(clips)} clips, {sum(len(c['ids']) for c in cases)} tokens")
+    write_json("beams.json", {"versions": versions("torch", "transformers"), "max_new_tokens": 128, "num_beams": BEAMS, "cases": cases,
+                              "note": "f32; ids: without prompt and end; score: sequences_scores"})
