@@ -64,8 +64,10 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
   RecognizerLimits limits =
       recognizer_limits(model_.model.config, options.batch, std::ssize(prompt), options.max_new_tokens);
-  const AudioContext trained = trained_context(model_, adapter_ ? &*adapter_ : nullptr);
-  limits.context = choose_context(options.audio_context, trained);
+  // Whisper itself was trained on full windows, and so is what other programs tune.
+  const auto tuned = tuned_context(model_, adapter_ ? &*adapter_ : nullptr);
+  const AudioContext trained = tuned.value_or(AudioContext::kFull);
+  limits.context = choose_context(options.audio_context, tuned, AudioContext::kFull);
   limits.beams = options.num_beams;
   if (limits.context != trained)
     log.line(fmt::format("audio context {}; it was trained on {}: scores may differ (--audio-context)",

@@ -172,17 +172,18 @@ Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& source
   return agreed;
 }
 
-AudioContext trained_context(const ModelFolder& model, const AdapterFolder* adapter) {
+std::optional<AudioContext> tuned_context(const ModelFolder& model, const AdapterFolder* adapter) {
   std::string word;
   if (adapter) word = adapter->audio_context;
   if (word.empty() && model.generation.is_object())
     word = json_get_or<std::string>(model.generation, "audio_context", "",
                                     (model.path / "generation_config.json").string());
-  return word.empty() ? AudioContext::kFull : parse_audio_context(word);
+  if (word.empty()) return std::nullopt;
+  return parse_audio_context(word);
 }
 
-AudioContext choose_context(const std::string& asked, AudioContext trained) {
-  return asked == kAutoContext ? trained : parse_audio_context(asked);
+AudioContext choose_context(const std::string& asked, std::optional<AudioContext> tuned, AudioContext otherwise) {
+  return asked == kAutoContext ? tuned.value_or(otherwise) : parse_audio_context(asked);
 }
 
 DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log) {

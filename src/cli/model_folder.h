@@ -51,10 +51,10 @@ struct Speech {
 Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& sources);
 Speech speech_of(const ModelFolder& model);  // empty where the model was never tuned for one language
 
-// What they were trained on: the adapter's word, else the model's, else full.
-AudioContext trained_context(const ModelFolder& model, const AdapterFolder* adapter);
-// Resolves --audio-context.
-AudioContext choose_context(const std::string& asked, AudioContext trained);
+// What they were tuned on: the adapter's word, else the model's; nothing where neither was.
+std::optional<AudioContext> tuned_context(const ModelFolder& model, const AdapterFolder* adapter);
+// Resolves --audio-context: auto is what they were tuned on, else `otherwise`.
+AudioContext choose_context(const std::string& asked, std::optional<AudioContext> tuned, AudioContext otherwise);
 
 // Resolves --compute: auto times one product of the model's shape. Logs the choice.
 DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log);

@@ -57,14 +57,15 @@ Planned open_planned(const Options& o) {
   p.base = kAssumed;
   if (!o.size.empty()) {
     p.model = make_whisper(size_config(o.size));
-    if (o.train.audio_context != kAutoContext) p.context = parse_audio_context(o.train.audio_context);
+    p.context = choose_context(o.train.audio_context, {}, kLearntContext);
   } else {
     p.folder = open_model(o.train.model);
     check_base(*p.folder, o.train.base);
     p.model = p.folder->model;
     p.base = p.folder->base;
     if (!o.train.init_adapter.empty()) initial = open_adapter(o.train.init_adapter);
-    p.context = choose_context(o.train.audio_context, trained_context(*p.folder, initial ? &*initial : nullptr));
+    p.context =
+        choose_context(o.train.audio_context, tuned_context(*p.folder, initial ? &*initial : nullptr), kLearntContext);
   }
   if (o.train.method == "full")
     train_everything(p.model, o.train.matrices());

@@ -149,7 +149,7 @@ class Run {
     std::vector<Path> needed = data_.sources;
     needed.insert(needed.end(), {o_.model, o_.data, o_.init_adapter});
     Output output(o_, needed);
-    context_ = choose_context(o_.audio_context, trained_context(model_, initial_ ? &*initial_ : nullptr));
+    context_ = choose_context(o_.audio_context, tuned_context(model_, initial_ ? &*initial_ : nullptr), kLearntContext);
     choose_what_learns();
     const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());

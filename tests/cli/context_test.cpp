@@ -51,7 +51,12 @@ TEST_F(Context, AModelIsUsedAsItWasTrained) {
   ASSERT_EQ(judge("run", {}).code, 0);
   EXPECT_EQ(judged(), "bucket");
   ASSERT_EQ(judge("model", {}).code, 0);
-  EXPECT_EQ(judged(), "full");
+  EXPECT_EQ(judged(), "full") << "as Whisper was trained";
+}
+
+TEST_F(Context, WhatWasNeverTunedLearnsTheExactOne) {
+  ASSERT_EQ(train("run", kLora), 0);
+  EXPECT_EQ(stored("run"), "exact");
 }
 
 TEST_F(Context, AResumedRunMayNotChangeIt) {
