@@ -61,14 +61,15 @@ std::string show_adapter(const Options& o, Json& result) {
   for (const TensorView& t : a.file->tensors()) numbers += element_count(t.shape);
   result = {{"rank", a.config.rank},    {"alpha", a.config.alpha}, {"target_modules", a.config.target_modules},
             {"parameters", numbers},    {"language", a.language},  {"task", a.task},
-            {"data_hash", a.data_hash}, {"base", a.base}};
+            {"data_hash", a.data_hash}, {"base", a.base},          {"audio_context", a.audio_context}};
   return fmt::format(
-      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, data {}, base "
-      "{}\n",
+      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, audio context "
+      "{}, "
+      "data {}, base {}\n",
       a.config.rank, a.config.alpha, fmt::join(a.config.target_modules, ", "), a.file->tensors().size(),
       static_cast<double>(numbers) / 1e6, a.language.empty() ? "not stated" : a.language,
-      a.task.empty() ? "not stated" : a.task, a.data_hash.empty() ? "not stated" : a.data_hash,
-      a.base.empty() ? "not stated" : a.base);
+      a.task.empty() ? "not stated" : a.task, a.audio_context.empty() ? "not stated" : a.audio_context,
+      a.data_hash.empty() ? "not stated" : a.data_hash, a.base.empty() ? "not stated" : a.base);
 }
 
 std::string show_model(const Options& o, Json& result) {
@@ -90,8 +91,10 @@ std::string show_model(const Options& o, Json& result) {
     text += fmt::format("  {:<5} {:>5} tensors {:>10}\n", type, n.first, format_bytes(n.second));
   text += fmt::format("base {}\n", m.base);
   const Speech s = speech_of(m);
-  text +=
-      s.language.empty() ? "tuned for no single language\n" : fmt::format("language {}, task {}\n", s.language, s.task);
+  const auto context = tuned_context(m, nullptr);
+  text += s.language.empty() ? "tuned for no single language\n"
+                             : fmt::format("language {}, task {}, audio context {}\n", s.language, s.task,
+                                           context ? name_of(*context) : "not stated");
   result = {{"parameters", numbers},
             {"d_model", c.d_model},
             {"encoder_layers", c.encoder_layers},
@@ -100,7 +103,8 @@ std::string show_model(const Options& o, Json& result) {
             {"vocab_size", c.vocab_size},
             {"base", m.base},
             {"language", s.language},
-            {"task", s.task}};
+            {"task", s.task},
+            {"audio_context", context ? name_of(*context) : ""}};
   for (const auto& [type, n] : types) result["types"][type] = {{"tensors", n.first}, {"bytes", n.second}};
   return text;
 }

@@ -209,7 +209,7 @@ TEST_F(Output, OfInspectShowsAModelAndAnAdapter) {
   for (const char* part :
        {"width 32, 2 + 2 layers, 2 + 2 heads", "8 mel bins, 50 audio states", "f32 ", "tuned for no single language"})
     EXPECT_THAT(model, HasSubstr(part));
-  for (const char* part : {"LoRA adapter: rank 3, alpha 64, on q_proj, v_proj", "language ko, task transcribe"})
+  for (const char* part : {"LoRA adapter: rank 3, alpha 64, on q_proj, v_proj", "language ko, task transcribe, audio context exact"})
     EXPECT_THAT(adapter, HasSubstr(part));
 }
 
