@@ -19,6 +19,13 @@ std::array<std::uint32_t, 2> halves(std::uint64_t x) {
   return {static_cast<std::uint32_t>(x), static_cast<std::uint32_t>(x >> 32)};
 }
 
+// The four bytes of a random word, added: mean 510, deviation sqrt(4 (256^2 - 1) / 12).
+float noise(std::uint32_t bits, float deviation) {
+  constexpr float kWordDeviation = 147.801F;
+  const auto sum = static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
+  return static_cast<float>(sum - 510) * (deviation / kWordDeviation);
+}
+
 }  // namespace
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> k) {
@@ -55,6 +62,13 @@ std::uint64_t Rng::below(std::uint64_t index, std::uint64_t n) const {
   const auto r = philox({low, high, stream_[0], stream_[1]}, key_);
   const std::uint64_t x = (static_cast<std::uint64_t>(r[0]) << 32) | r[1];
   return static_cast<std::uint64_t>((static_cast<unsigned __int128>(x) * n) >> 64);
+}
+
+void fill_noise(const Rng& rng, float deviation, std::span<float> values) {
+  for (std::size_t i = 0; i < values.size(); i += 4) {
+    const auto words = philox({static_cast<std::uint32_t>(i / 4), 0, rng.stream()[0], rng.stream()[1]}, rng.key());
+    for (std::size_t j = 0; j < 4 && i + j < values.size(); ++j) values[i + j] = noise(words[j], deviation);
+  }
 }
 
 }  // namespace sori

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace sori {
 
@@ -36,5 +37,8 @@ class Rng {
  private:
   std::array<std::uint32_t, 2> key_, stream_;
 };
+
+// Numbers of mean 0 and this deviation, close enough to normal for random weights, and fast.
+void fill_noise(const Rng& rng, float deviation, std::span<float> values);
 
 }  // namespace sori

@@ -1,5 +1,6 @@
 #include "cli/model_folder.h"
 
+#include "cli/cache_folder.h"
 #include "export/quantise.h"
 #include "formats/pickle.h"
 #include "formats/safetensors.h"
@@ -12,17 +13,6 @@ namespace sori {
 namespace {
 
 Json read_if_there(const Path& path) { return std::filesystem::exists(path) ? read_json(path) : Json(); }
-
-// $XDG_CACHE_HOME/sori; ~/.cache/sori where that is not set (XDG Base Directory Specification: relative paths are not).
-Path cache_folder() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && Path(cache).is_absolute()) return Path(cache) / "sori";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || !Path(home).is_absolute())
-    throw Error{ErrorKind::kUsage, "no folder is named for the quantised model", "XDG_CACHE_HOME",
-                "set it, or make the quantised model yourself (sori quantize)"};
-  return Path(home) / ".cache" / "sori";
-}
 
 // The weights of a folder of the cache. Everything in it is checked, for whoever can write there can damage it.
 std::unique_ptr<TensorFile> open_cached(const Path& folder, const WhisperConfig& config, const Metadata& wanted) {

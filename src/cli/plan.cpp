@@ -2,12 +2,14 @@
 #include "base/process_memory.h"
 #include "base/unicode.h"
 #include "cli/cli.h"
+#include "cli/machine_file.h"
 #include "cli/model_folder.h"
 #include "cli/run_file.h"
 #include "data/dataset.h"
 #include "export/quantise.h"
 #include "plan/choose_base.h"
 #include "plan/shapes.h"
+#include "plan/times.h"
 #include "train/options.h"
 #include "train/trainer.h"
 
@@ -44,6 +46,7 @@ struct Planned {
   std::string name, base;  // base: as the weights lie in the folder
   AudioContext context = AudioContext::kFull;
   std::uint64_t states_bytes = 0;  // of the encoder's states on disk, where they are kept
+  RunCounts counts{};
 };
 
 Planned open_planned(const Options& o) {
@@ -81,6 +84,14 @@ Planned open_planned(const Options& o) {
   return p;
 }
 
+RunCounts counts_of(const TrainOptions& o, std::size_t utterances, std::size_t judged) {
+  RunCounts c;
+  c.steps = o.steps(utterances);
+  c.utterances = static_cast<std::int64_t>(utterances), c.judged = static_cast<std::int64_t>(judged);
+  c.evaluations = 1 + (o.eval_steps > 0 ? (c.steps - 1) / o.eval_steps : 0);  // the last step is always judged
+  return c;
+}
+
 RunRequest request_of(const Options& o, Planned& p, DType compute) {
   const WhisperConfig& config = p.model.config;
   const AudioContext context = p.context;
@@ -96,6 +107,7 @@ RunRequest request_of(const Options& o, Planned& p, DType compute) {
   if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
   if (o.train.fused_step) r.micro_batch = r.batch;
   r.ram = memory_limit(o.train.ram);
+  p.counts.steps = o.train.max_steps;
   if (o.train.data.empty()) return r;
   if (!p.folder)
     throw Error{ErrorKind::kUsage, "counts tokens only with --model", "--data",
@@ -121,9 +133,10 @@ RunRequest request_of(const Options& o, Planned& p, DType compute) {
   else
     r.judge->frames = longest_context(judged, context, window);
   r.utterances = utterances.size() + judged.size();
-  const auto samples = static_cast<std::uint64_t>(o.train.steps(utterances.size()) * o.train.samples_per_step());
-  if (keeps_states(o.train.encoder_cache, p.model, samples, utterances.size()))
-    p.states_bytes = states_bytes(config, compute, utterances, maker);
+  p.counts = counts_of(o.train, utterances.size(), judged.size());
+  const auto samples = static_cast<std::uint64_t>(p.counts.steps * o.train.samples_per_step());
+  p.counts.keeps_states = keeps_states(o.train.encoder_cache, p.model, samples, utterances.size());
+  if (p.counts.keeps_states) p.states_bytes = states_bytes(config, compute, utterances, maker);
   return r;
 }
 
@@ -237,6 +250,22 @@ Json to_json(const RunChoice& c) {
           {"fits", c.fits},          {"memory", to_json(c.memory)}};
 }
 
+// Nothing where this machine was not measured; `line` says how to.
+std::optional<RunTimes> times_of(const RunRequest& r, const Planned& p, BaseChoice& base, std::string& line) {
+  std::optional<RunTimes> times;
+  line = "times: run sori bench once, which measures this machine";
+  try {
+    const Machine machine = this_machine();
+    const auto rates = read_rates(machine_file(machine), machine);
+    if (rates) times = estimate_times(base.model, r, base.best(), p.counts, *rates);
+    if (rates && !times) line = fmt::format("times: run sori bench --compute {} once", name_of(r.compute));
+  } catch (const Error& e) {
+    line = fmt::format("times: run sori bench anew ({})", e.problem());
+  }
+  if (times) line = to_text(*times, p.counts);
+  return times;
+}
+
 std::string headline(const Options& o, const Planned& p, const RunRequest& r) {
   return fmt::format("{}, {}, steps of {} of windows of {:g} s and {} tokens, products in {}", p.name,
                      o.train.method == "full" ? "full fine-tuning" : "LoRA", r.batch * r.accumulation,
@@ -261,11 +290,14 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   const Disk disk = disk_of(p, base.model, base.base);
   const std::vector<Setting> settings = settings_of(table, p, base);
   const std::string command = command_of(settings), head = headline(o, p, r);
+  std::string times_line;
+  const auto times = times_of(r, p, base, times_line);
 
   std::string text;
   if (o.train.base == "auto") text += fmt::format("{}\n\n", fmt::join(lines_of(bases, r.ram), "\n"));
   text += head + "\n";
-  text += fmt::format("\n{}\n{}\n{}\n\n{}\n", to_text(chosen.memory), others(base.runs, r.ram), disk.text(), command);
+  text += fmt::format("\n{}\n{}\n{}\n{}\n\n{}\n", to_text(chosen.memory), others(base.runs, r.ram), disk.text(),
+                      times_line, command);
   if (!o.write.empty()) {
     const std::string start = start_of(o.write, settings);
     write_file(o.write, run_file_text(settings, {start + "   what the command line says wins", "",
@@ -284,6 +316,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
                          {"encoder_cache_bytes", disk.states},
                          {"checkpoint_bytes", disk.checkpoint},
                          {"result_bytes", disk.result},
+                         {"times", times ? to_json(*times) : Json()},
                          {"command", printable(command)}});
   return 0;
 }

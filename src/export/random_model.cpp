@@ -7,28 +7,13 @@ namespace {
 
 constexpr float kDeviation = 0.02F;
 
-// The four bytes of a random word, added: mean 510, deviation sqrt(4 (256^2 - 1) / 12), close enough to normal and
-// fast.
-float noise(std::uint32_t bits) {
-  constexpr float kWordDeviation = 147.801F;
-  const auto sum = static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
-  return static_cast<float>(sum - 510) * (kDeviation / kWordDeviation);
-}
-
-void fill_noise(const Rng& rng, std::span<float> values) {
-  for (std::size_t i = 0; i < values.size(); i += 4) {
-    const auto words = philox({static_cast<std::uint32_t>(i / 4), 0, rng.stream()[0], rng.stream()[1]}, rng.key());
-    for (std::size_t j = 0; j < 4 && i + j < values.size(); ++j) values[i + j] = noise(words[j]);
-  }
-}
-
 OutTensor random_tensor(const NamedShape& shape, std::uint64_t seed, std::uint64_t number) {
   const bool norm = shape.name.ends_with("layer_norm.weight"), bias = shape.name.ends_with(".bias");
   auto fill = [=](std::int64_t row, std::span<float> values) {
     if (norm || bias)
       std::fill(values.begin(), values.end(), norm ? 1.0F : 0.0F);
     else
-      fill_noise(Rng(seed, Draw::kRandomWeights, number, static_cast<std::uint64_t>(row)), values);
+      fill_noise(Rng(seed, Draw::kRandomWeights, number, static_cast<std::uint64_t>(row)), kDeviation, values);
   };
   return computed({shape.name, DType::kBF16, shape.shape}, std::move(fill), "random weights");
 }

@@ -49,7 +49,8 @@ void layer_backward(const Pass& p, DecoderLayer& l, const Batch& b, ConstMat x, 
                           dx);
 }
 
-// Index of the lowest decoder layer that learns; 0 when an embedding or the encoder below does.
+}  // namespace
+
 std::int64_t lowest_learning(Decoder& d, bool encoder_learns) {
   if (encoder_learns || d.embed_tokens.weight.trainable || d.embed_positions.weight.trainable) return 0;
   for (std::size_t i = 0; i < d.layers.size(); ++i) {
@@ -59,8 +60,6 @@ std::int64_t lowest_learning(Decoder& d, bool encoder_learns) {
   }
   return std::ssize(d.layers);
 }
-
-}  // namespace
 
 DecoderSaved carve_decoder_saved(Carver& c, const Decoder& d, const SideLimits& text, Keep keep) {
   DecoderSaved s;

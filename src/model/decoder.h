@@ -18,6 +18,10 @@ struct DecoderSaved {
   NormSaved norm;  // norm.y [N, C] compute is the result
 };
 
+// Index of the lowest layer that learns; 0 when an embedding or the encoder below does, layers.size() when none does.
+// Backward stops there.
+std::int64_t lowest_learning(Decoder& d, bool encoder_learns);
+
 // Everything but the layers, and then those.
 DecoderSaved carve_decoder_saved(Carver& c, const Decoder& d, const SideLimits& text, Keep keep);
 void carve_decoder_layers(Carver& c, const Decoder& d, const SideLimits& text, std::int64_t audio_rows, Keep keep,

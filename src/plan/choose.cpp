@@ -23,12 +23,10 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
   c.limits.drop_layers = drop;
   c.limits.judge = judge;
   c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
-  c.seconds = static_cast<double>(r.batch * r.accumulation) *
-                  step_work(model, (r.frames + 1) / 2, r.tokens, keep).total() / kFlops +
-              static_cast<double>(c.accumulation) * decoded_weights(model, keep) / kDecoded;
-  if (drop)
-    c.seconds +=
-        static_cast<double>(c.accumulation) * passes(keep) * static_cast<double>(base_bytes(model).all()) / kRead;
+  const Work work = step_work(model, {batch, (r.frames + 1) / 2, r.tokens, keep});
+  const auto steps = static_cast<double>(c.accumulation);  // multiplied first: sums of whole numbers stay equal
+  c.seconds = steps * work.total() / kFlops + steps * work.decoded() / kDecoded;
+  c.seconds += reading_seconds(model, c);
   c.fits = c.memory.resident_bytes() <= r.ram;
   return c;
 }
@@ -59,6 +57,11 @@ RunChoice best_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Ke
 }
 
 }  // namespace
+
+double reading_seconds(Whisper& model, const RunChoice& c) {
+  if (!c.limits.drop_layers) return 0;
+  return static_cast<double>(c.accumulation) * passes(c.keep) * static_cast<double>(base_bytes(model).all()) / kRead;
+}
 
 const char* name_of(Keep keep) {
   switch (keep) {

@@ -42,6 +42,9 @@ struct RunChoices {
 
 const char* name_of(Keep keep);
 
+// What a step waits for a base that passes through memory: an estimate, the same on every machine.
+double reading_seconds(Whisper& model, const RunChoice& choice);
+
 // The model as plan_memory() wants it.
 RunChoices choose_run(Whisper& model, const RunRequest& request);
 

@@ -138,14 +138,5 @@ TEST(ChooseRun, SaysWhatWouldFitWhenNothingDoes) {
   EXPECT_NE(text.find("--method lora"), std::string::npos) << text;
 }
 
-// Radford et al.'s sizes: multiplications of one window, counted by hand in shapes alone (2 d^2 per weight and row).
-TEST(StepWork, OfLargeV3IsThatOfItsShapes) {
-  Whisper model = planned("large-v3", "lora");
-  const StepWork w = step_work(model, 1500, 64, Keep::kEverything);
-  EXPECT_NEAR(w.forward / 1e12, 2.73, 0.05);
-  EXPECT_NEAR(w.total() / 1e12, 5.97, 0.3);
-  EXPECT_NEAR(step_work(model, 1500, 64, Keep::kInputs).total() / 1e12, 8.66, 0.4);
-}
-
 }  // namespace
 }  // namespace sori

@@ -252,4 +252,9 @@ DType product_type(DType type) {
   return type == DType::kBF16 && !native ? DType::kF32 : type;
 }
 
+std::string product_library() {
+  const dnnl::version_t* v = dnnl::version();
+  return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
+}
+
 }  // namespace sori
