@@ -21,12 +21,8 @@ double log_sum_exp(std::span<const float> logits, float largest) {
 std::vector<TokenScore> likeliest(std::span<float> logits, const DecodeRules& rules, bool first, std::size_t count) {
   const float largest = *std::ranges::max_element(logits);
   const double all = log_sum_exp(logits, largest);
-  if (!std::isfinite(all))
-    throw Error{ErrorKind::kNumeric, "the model's predictions are not numbers", "",
-                "the model or the adapter is damaged"};
-  for (const int id : rules.suppress) logits[static_cast<std::size_t>(id)] = kNever;
-  if (first)
-    for (const int id : rules.begin_suppress) logits[static_cast<std::size_t>(id)] = kNever;
+  if (!std::isfinite(all)) throw not_predictions();
+  suppress(logits, rules, first);
   std::vector<TokenScore> best;
   best.reserve(count + 1);
   float threshold = kNever;

@@ -8,9 +8,7 @@ namespace sori {
 
 Choice choose(std::span<float> logits, const DecodeRules& rules, bool first) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
-  for (const int id : rules.suppress) logits[static_cast<std::size_t>(id)] = kNever;
-  if (first)
-    for (const int id : rules.begin_suppress) logits[static_cast<std::size_t>(id)] = kNever;
+  suppress(logits, rules, first);
   float best = kNever, second = kNever;
   std::size_t chosen = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -18,9 +16,7 @@ Choice choose(std::span<float> logits, const DecodeRules& rules, bool first) {
     second = std::min(logits[i], best);
     if (logits[i] > best) best = logits[i], chosen = i;
   }
-  if (!std::isfinite(best))
-    throw Error{ErrorKind::kNumeric, "the model's predictions are not numbers", "",
-                "the model or the adapter is damaged"};
+  if (!std::isfinite(best)) throw not_predictions();
   return {static_cast<int>(chosen), best - second};
 }
 

@@ -1,5 +1,7 @@
 #include "decode/rules.h"
 
+#include <limits>
+
 #include "base/json.h"
 
 namespace sori {
@@ -25,6 +27,18 @@ DecodeRules read_rules(const Path& model_folder, int vocab_size) {
   const Json config = read_json(path);
   return {ids(config, "suppress_tokens", vocab_size, path.string()),
           ids(config, "begin_suppress_tokens", vocab_size, path.string())};
+}
+
+void suppress(std::span<float> logits, const DecodeRules& rules, bool first) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (const int id : rules.suppress) logits[static_cast<std::size_t>(id)] = kNever;
+  if (first)
+    for (const int id : rules.begin_suppress) logits[static_cast<std::size_t>(id)] = kNever;
+}
+
+Error not_predictions() {
+  return Error{ErrorKind::kNumeric, "the model's predictions are not numbers", "",
+               "the model or the adapter is damaged"};
 }
 
 }  // namespace sori

@@ -2,8 +2,10 @@
 // them.
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 
 namespace sori {
@@ -16,5 +18,10 @@ struct DecodeRules {
 // Without the file or its keys there are no rules. Timestamps follow no rule of their own: after <|notimestamps|> the
 // reference suppresses nothing but these lists. Error kInput for ids outside of the vocabulary.
 DecodeRules read_rules(const Path& model_folder, int vocab_size);
+
+// Logits [V] of tokens that the rules forbid become -infinity.
+void suppress(std::span<float> logits, const DecodeRules& rules, bool first);
+// Error kNumeric for when nothing can be chosen from logits.
+Error not_predictions();
 
 }  // namespace sori

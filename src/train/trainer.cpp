@@ -58,12 +58,12 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
           "a fused step neither accumulates nor clips");
   if (plan.fused_step) fused_.emplace(backend, model, optimizer, [this] { return ids(); });
   for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
-  batch_.reserve({plan.batch, maker.most_frames(utterances), longest_labels(utterances, maker)},
-                 plan.samples_per_step());
+  const BatchLimits limits{plan.batch, batches_.options().frames / plan.batch, batches_.options().tokens / plan.batch};
+  batch_.reserve(limits, plan.samples_per_step());
   items_.reserve(static_cast<std::size_t>(plan.samples_per_step()));
   if (plan.cache) {
     require(lowest_learning(model.encoder) > model.config.encoder_layers, "states are kept of an encoder that stays");
-    alone_.reserve({1, maker.most_frames(utterances), longest_labels(utterances, maker)}, 1);
+    alone_.reserve({1, limits.frames, limits.tokens}, 1);
   }
 }
 
