@@ -168,7 +168,7 @@ std::unique_ptr<Backend> make_cpu_backend(DType compute);
 // True where this CPU multiplies bf16 faster than f32: times one product of [rows, width] by [width, width], several
 // times, and compares the best.
 bool bf16_is_faster(std::int64_t rows, std::int64_t width);
-// "oneDNN 2.6.3": what products run on, for records of measurements.
+// "oneDNN 2.6.3, AVX2": what products run on, for records of measurements.
 std::string product_library();
 
 }  // namespace sori

@@ -1,8 +1,8 @@
 #include "ops/backend.h"
 
-#include <chrono>
 #include <cstring>
 
+#include "base/clock.h"
 #include "ops/cpu/attention.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/linear.h"
@@ -263,9 +263,9 @@ class TimedTile {
         b_(tiles.packed_bytes(width, width, type)),
         c_(static_cast<std::size_t>(rows * width)) {}
   void run() {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     product_.run(0, a_.data(), b_.data(), c_.data());
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, seconds_since(start));
   }
   double best = 1e30;  // seconds
 

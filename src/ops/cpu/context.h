@@ -1,4 +1,4 @@
-// What the operations of the CPU backend share: threads, scratch memory and oneDNN's tiles.
+// What the operations of the CPU backend share: threads, scratch memory and tiles of products.
 #pragma once
 
 #include <omp.h>

@@ -21,6 +21,16 @@ void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row af
 // convert's x.
 void few_products(ConstMat x, ConstMat w, DType as, Mat y);
 
+// Products on CPUs for which oneDNN has no kernel of packed weights (matmul.h). A strip is strip_columns() columns of b
+// [K, n], row after row, in f32; strips lie one behind the other, columns behind the last are zero.
+std::int64_t strip_columns();
+// b: f32 or bf16, [K, n] or, transposed, [n, K].
+void pack_strips(ConstMat b, bool transposed, float* packed);
+// c [m, n] (+=, if add) scale * a b; all f32. a: [m, K] or, transposed, [K, m]. In what order a
+// number of c is summed, K alone decides.
+void multiply_packed(ConstMat a, bool a_transposed, const float* packed, float scale, bool add, Mat c);
+void multiply_plain(ConstMat a, bool a_transposed, ConstMat b, bool b_transposed, float scale, bool add, Mat c);
+
 void layer_norm(ConstMat x, const float* gain, const float* bias, Mat y, Mat stats);
 // dgain, dbias: of these rows alone, added; may be null.
 void layer_norm_backward(ConstMat x, ConstMat stats, const float* gain, ConstMat dy, Mat dx, float* dgain,

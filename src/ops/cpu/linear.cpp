@@ -23,7 +23,7 @@ void finish_tile(const Epilogue& e, Mat t, std::int64_t row, std::int64_t col, M
 void linear_panel(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, std::int64_t first,
                   std::int64_t cols, Mat y) {
   const Scratch::Frame frame(c.shared);
-  const Panel panel = make_panel(c, {w, true, 0, x.cols, first, cols}, block_cols(x.cols));
+  const Panel panel = make_panel(c, {w, true, 0, x.cols, first, cols}, block_cols(x.cols, c.compute));
   const PanelTiles product(c, panel, x, false, 1);
   std::optional<Panel> low_panel;
   std::optional<PanelTiles> low;

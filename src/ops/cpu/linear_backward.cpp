@@ -121,7 +121,7 @@ void linear_backward(CpuContext& c, ConstMat dy, const BaseWeight& w, bool add, 
     for (std::int64_t first = 0; first < dx.cols; first += step) {
       const Scratch::Frame frame(c.shared);
       const std::int64_t cols = std::min(step, dx.cols - first);
-      const Panel panel = make_panel(c, {w, false, k0, depth, first, cols}, block_cols(depth));
+      const Panel panel = make_panel(c, {w, false, k0, depth, first, cols}, block_cols(depth, c.compute));
       backward_panel(c, dy.col_range(k0, depth), panel, add || k0 > 0, dx.col_range(first, cols));
     }
   }
@@ -136,7 +136,8 @@ void weight_gradient(CpuContext& c, ConstMat dy, ConstMat x, float scale, Mat dw
 std::int64_t widened_by_linear(DType compute, std::int64_t width) {
   if (product_type(compute) == compute || width == 0) return 0;
   const std::int64_t wide = std::max(width, kPartDepth), narrow = std::min(width, kSmall / width);
-  return std::max({kTileRows * wide, kBlockValues, kWidenedDepth * std::max(kOut + kIn, width + narrow)});
+  return std::max(
+      {kTileRows * wide, kWidenedDepth * std::max(kOut + kIn, width + narrow), widened_by_panels(compute, wide)});
 }
 
 void carve_linear_backward(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width) {

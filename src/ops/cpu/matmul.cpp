@@ -5,7 +5,8 @@
 #include <unordered_map>
 
 #include "base/threads.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/instruction_sets.h"
+#include "ops/cpu/strips.h"
 
 namespace sori {
 namespace {
@@ -24,12 +25,6 @@ class OneThread {
  private:
   int before_;
 };
-
-bool has_bf16_products() {
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());  // a CPU's set of features, a bit each
-  constexpr auto kBF16 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (isa & kBF16) == kBF16;
-}
 
 dnnl::memory::data_type to_dnnl(DType type) {
   require(type == DType::kF32 || type == DType::kBF16, "products are f32 or bf16");
@@ -54,40 +49,6 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const TileShap
   const Desc c = strided(s.m, s.n, DType::kF32, s.n, false);
   return {{a, b, c}, attributes, engine};
 }
-
-// Operands in the type that the product runs in: where they lie, or widened into a thread's room.
-class Widener {
- public:
-  // values: of all operands together.
-  Widener(DType type, std::int64_t values, const std::vector<TileProducts::Room>& rooms, std::size_t threads)
-      : type_(type) {
-    if (product_type(type) == type) return;
-    for (std::size_t t = 0; t < threads; ++t) {
-      const bool fits = t < rooms.size() && values <= rooms[t].wide_values;
-      if (!fits) {
-        heap_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(values)));
-        heap_bytes_ += static_cast<std::size_t>(values) * sizeof(float);
-      }
-      rooms_.push_back(fits ? rooms[t].wide : heap_.back().get());
-    }
-  }
-  // rows x cols numbers, ld apart, that lie from `from` on: without gaps at `place` of the room.
-  const void* widen(int thread, const void* from, std::int64_t rows, std::int64_t cols, std::int64_t ld,
-                    std::int64_t place = 0) const {
-    if (rooms_.empty()) return from;
-    float* const to = rooms_[static_cast<std::size_t>(thread)] + place;
-    kernels::convert(ConstMat(from, type_, rows, cols, ld), 1, Mat(to, rows, cols));
-    return to;
-  }
-  bool widens() const { return !rooms_.empty(); }
-  std::size_t heap_bytes() const { return heap_bytes_; }
-
- private:
-  DType type_;
-  std::vector<float*> rooms_;  // one a thread; none where nothing is widened
-  std::vector<std::unique_ptr<float[]>> heap_;
-  std::size_t heap_bytes_ = 0;
-};
 
 class DnnlProduct : public TileProduct {
  public:
@@ -124,7 +85,7 @@ class DnnlProduct : public TileProduct {
     primitive_.execute(streams_[static_cast<std::size_t>(thread)], arguments);
   }
   const char* implementation() const override { return name_.c_str(); }
-  std::size_t heap_bytes() const { return heap_bytes_; }
+  std::size_t heap_bytes() const override { return heap_bytes_; }
 
  private:
   dnnl::matmul primitive_;
@@ -162,7 +123,7 @@ class DnnlPacker : public TilePacker {
     arguments.at(DNNL_ARG_TO).set_data_handle(packed);
     primitive_.execute(streams_[static_cast<std::size_t>(thread)], arguments);
   }
-  std::size_t heap_bytes() const { return widener_.heap_bytes(); }
+  std::size_t heap_bytes() const override { return widener_.heap_bytes(); }
 
  private:
   Desc from(DType type) const {
@@ -184,6 +145,8 @@ struct TileProducts::Impl {
   using PackedKey = std::tuple<std::int64_t, std::int64_t, DType>;
   using PackerKey = std::tuple<std::int64_t, std::int64_t, DType, TileShape::B, std::int64_t>;
 
+  bool in_strips(DType type) const { return kernels == TileKernels::kStrips && product_type(type) == DType::kF32; }
+
   // The blocked order is chosen once a size, for full tiles, so that tiles with fewer rows read the same bytes.
   const Desc& packed(std::int64_t k, std::int64_t n, DType type) {
     const auto found = layouts.find({k, n, type});
@@ -192,16 +155,34 @@ struct TileProducts::Impl {
     const Desc any({k, n}, to_dnnl(type), dnnl::memory::format_tag::any);
     return layouts[{k, n, type}] = describe(engine, full, any).weights_desc();
   }
+  std::unique_ptr<TileProduct> make_product(const TileShape& shape) {
+    if (in_strips(shape.type)) return std::make_unique<StripProduct>(shape, rooms, streams.size());
+    const OneThread one;
+    const bool columns = shape.b == TileShape::B::kColumns;
+    const Desc b = shape.b == TileShape::B::kPacked
+                       ? packed(shape.k, shape.n, shape.type)
+                       : strided(shape.k, shape.n, shape.type, columns ? shape.k : shape.n, columns);
+    return std::make_unique<DnnlProduct>(engine, streams, shape, describe(engine, shape, b), rooms);
+  }
+  std::unique_ptr<TilePacker> make_packer(std::int64_t k, std::int64_t n, DType type, bool columns, std::int64_t ldb) {
+    const Stored from{columns ? n : k, columns ? k : n, ldb, columns};
+    if (in_strips(type))
+      return std::make_unique<StripPacker>(ConstMat(nullptr, type, from.rows, from.cols, ldb), columns);
+    const OneThread one;
+    return std::make_unique<DnnlPacker>(engine, streams, from, type, packed(k, n, type), rooms);
+  }
 
+  TileKernels kernels;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::vector<dnnl::stream> streams;  // one a thread
   std::vector<Room> rooms;
   std::map<PackedKey, Desc> layouts;
-  std::map<TileShape, DnnlProduct> products;
-  std::map<PackerKey, DnnlPacker> packers;
+  std::map<TileShape, std::unique_ptr<TileProduct>> products;
+  std::map<PackerKey, std::unique_ptr<TilePacker>> packers;
 };
 
-TileProducts::TileProducts(int threads) : impl_(std::make_unique<Impl>()) {
+TileProducts::TileProducts(int threads, TileKernels kernels) : impl_(std::make_unique<Impl>()) {
+  impl_->kernels = kernels;
   for (int t = 0; t < threads; ++t) impl_->streams.emplace_back(impl_->engine);
 }
 TileProducts::~TileProducts() = default;
@@ -214,47 +195,43 @@ void TileProducts::set_rooms(std::vector<Room> rooms) {
 
 TileProduct& TileProducts::product(const TileShape& shape) {
   const auto found = impl_->products.find(shape);
-  if (found != impl_->products.end()) return found->second;
-  const OneThread one;
-  const bool columns = shape.b == TileShape::B::kColumns;
-  const Desc b = shape.b == TileShape::B::kPacked
-                     ? impl_->packed(shape.k, shape.n, shape.type)
-                     : strided(shape.k, shape.n, shape.type, columns ? shape.k : shape.n, columns);
-  const auto d = describe(impl_->engine, shape, b);
-  return impl_->products.try_emplace(shape, impl_->engine, impl_->streams, shape, d, impl_->rooms).first->second;
+  if (found != impl_->products.end()) return *found->second;
+  return *impl_->products.try_emplace(shape, impl_->make_product(shape)).first->second;
 }
 
 TilePacker& TileProducts::packer(std::int64_t k, std::int64_t n, DType type, TileShape::B stored, std::int64_t ldb) {
   const Impl::PackerKey key{k, n, type, stored, ldb};
   const auto found = impl_->packers.find(key);
-  if (found != impl_->packers.end()) return found->second;
-  const OneThread one;
+  if (found != impl_->packers.end()) return *found->second;
   const bool columns = stored == TileShape::B::kColumns;
-  const Stored from{columns ? n : k, columns ? k : n, ldb, columns};
-  const Desc& to = impl_->packed(k, n, type);
-  return impl_->packers.try_emplace(key, impl_->engine, impl_->streams, from, type, to, impl_->rooms).first->second;
+  return *impl_->packers.try_emplace(key, impl_->make_packer(k, n, type, columns, ldb)).first->second;
 }
 
 std::size_t TileProducts::packed_bytes(std::int64_t k, std::int64_t n, DType type) {
+  if (impl_->in_strips(type)) return strip_bytes(k, n);
   const OneThread one;
   return impl_->packed(k, n, type).get_size();
 }
 
 std::size_t TileProducts::unplanned_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& [shape, product] : impl_->products) bytes += product.heap_bytes();
-  for (const auto& [key, packer] : impl_->packers) bytes += packer.heap_bytes();
+  for (const auto& [shape, product] : impl_->products) bytes += product->heap_bytes();
+  for (const auto& [key, packer] : impl_->packers) bytes += packer->heap_bytes();
   return bytes;
 }
 
+TileKernels fastest_kernels() {
+  return has_instructions(dnnl::cpu_isa::avx512_core) ? TileKernels::kLibrary : TileKernels::kStrips;
+}
+
 DType product_type(DType type) {
-  static const bool native = has_bf16_products();
+  static const bool native = has_instructions(dnnl::cpu_isa::avx512_core_bf16);
   return type == DType::kBF16 && !native ? DType::kF32 : type;
 }
 
 std::string product_library() {
   const dnnl::version_t* v = dnnl::version();
-  return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
+  return fmt::format("oneDNN {}.{}.{}, {}", v->major, v->minor, v->patch, best_instructions());
 }
 
 }  // namespace sori

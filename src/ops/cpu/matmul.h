@@ -1,7 +1,7 @@
-// One tile of a product by one thread, through oneDNN. Our own parallel loops share out tiles of fixed shapes, so a
-// handful of primitives serves every batch, results do not depend on the number of threads, and a tile stays in cache
-// until its epilogue is done. Measured on Zen 5 (bf16, 64 rows): 0.46 TFLOP/s a core on packed weights, 0.40 for one
-// call over the whole product.
+// One tile of a product by one thread. Our own parallel loops share out tiles of fixed shapes, so a handful of
+// primitives serves every batch, results do not depend on the number of threads, and a tile stays in cache until its
+// epilogue is done. Measured on Zen 5 (bf16, 64 rows, oneDNN): 0.46 TFLOP/s a core on packed weights, 0.40 for one call
+// over the whole product.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ inline constexpr std::int64_t kTileRows = 64;
 // c [m, n] f32 = (or +=, if add) scale * a [m, k] b [k, n]. Rows lie without gaps: for anything else oneDNN 2.6 falls
 // back to a loop that is a thousand times slower.
 struct TileShape {
-  enum class B : std::uint8_t { kPacked, kRows, kColumns };  // oneDNN's own blocked order; [k, n]; stored as [n, k]
+  enum class B : std::uint8_t { kPacked, kRows, kColumns };  // the kernels' own order; [k, n]; stored as [n, k]
   std::int64_t m = 0, n = 0, k = 0;
   DType type = DType::kF32;   // of a and b
   bool a_transposed = false;  // a is stored as [k, m]
@@ -33,7 +33,8 @@ class TileProduct {
  public:
   virtual ~TileProduct() = default;
   virtual void run(int thread, const void* a, const void* b, float* c) = 0;
-  virtual const char* implementation() const = 0;  // oneDNN's name, as "brg:avx512_core_bf16"
+  virtual const char* implementation() const = 0;  // "strips", or oneDNN's name, as "brg:avx512_core_bf16"
+  virtual std::size_t heap_bytes() const = 0;      // that no room was given for
 };
 
 // Brings b [k, n] into the blocked order that the products of that size read.
@@ -41,7 +42,13 @@ class TilePacker {
  public:
   virtual ~TilePacker() = default;
   virtual void run(int thread, const void* b, void* packed) = 0;
+  virtual std::size_t heap_bytes() const = 0;
 };
+
+// Who computes f32 products: oneDNN, or strips (kernels.h). Below AVX-512, oneDNN 2.6 has no kernel that reads packed
+// weights: it packs both operands again in every tile.
+enum class TileKernels : std::uint8_t { kLibrary, kStrips };
+TileKernels fastest_kernels();
 
 class TileProducts {
  public:
@@ -54,7 +61,7 @@ class TileProducts {
   };
   static constexpr std::size_t kLibraryScratch = std::size_t{256} << 10;
 
-  explicit TileProducts(int threads);
+  explicit TileProducts(int threads, TileKernels kernels = fastest_kernels());
   ~TileProducts();
   TileProducts(const TileProducts&) = delete;
   TileProducts& operator=(const TileProducts&) = delete;

@@ -5,7 +5,19 @@
 namespace sori {
 namespace {
 
-constexpr std::int64_t kStaggered = 32;  // elements between decoded rows, so that they do not share cache sets
+constexpr std::int64_t kStaggered = 32;           // elements between decoded rows, so that they do not share cache sets
+constexpr std::int64_t kBlockValues = 128 << 10;  // of one block [K, columns]: a quarter of L2 in bf16
+// Strips look at 256 rows of a block at a time, so it need not stay in L2; wide ones are worth it where tiles of the
+// other operand are widened for each block.
+constexpr std::int64_t kWideBlockValues = 320 << 10, kWideBlockCols = 128;
+
+bool widens(DType compute) { return product_type(compute) != compute; }
+bool has_wide_blocks(DType compute) { return widens(compute) && fastest_kernels() == TileKernels::kStrips; }
+
+std::int64_t block_values(DType compute, std::int64_t width) {  // at most
+  return has_wide_blocks(compute) ? std::max(width * kWideBlockCols, kWideBlockValues)
+                                  : std::max(width * 64, kBlockValues);
+}
 
 bool lies_in(const BaseWeight& w, DType type) {
   const ConstMat m = dense(w);
@@ -23,13 +35,16 @@ ConstMat numbers(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::
 
 }  // namespace
 
-std::int64_t block_cols(std::int64_t depth) {
-  return std::clamp<std::int64_t>(kBlockValues / depth / 64 * 64, 64, 256);
+std::int64_t block_cols(std::int64_t depth, DType compute) {
+  const auto cols = [&](std::int64_t values, std::int64_t least) {
+    return std::clamp<std::int64_t>(values / depth / 64 * 64, least, 256);
+  };
+  return has_wide_blocks(compute) ? cols(kWideBlockValues, kWideBlockCols) : cols(kBlockValues, 64);
 }
 
 std::int64_t panel_cols(std::int64_t depth, DType compute) {
   const std::int64_t values = kPanelBytes / static_cast<std::int64_t>(size_of(product_type(compute)));
-  return std::max<std::int64_t>(1, values / (depth * block_cols(depth))) * block_cols(depth);
+  return std::max<std::int64_t>(1, values / (depth * block_cols(depth, compute))) * block_cols(depth, compute);
 }
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
@@ -84,11 +99,16 @@ void PanelTiles::run(int thread, std::int64_t row_tile, std::int64_t block, Mat 
 }
 
 void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width) {
-  const std::int64_t block = std::max<std::int64_t>(width * 64, kBlockValues), bytes = size_of(product_type(compute));
+  const std::int64_t block = block_values(compute, width), bytes = size_of(product_type(compute));
   // A panel of the weight and one of LoRA's second half, whose depth is far smaller but rounded up to 64.
   shared.take(static_cast<std::size_t>(2 * std::max(kPanelBytes, block * bytes)));
   const Scratch::Frame frame(own);
   own.mat(compute, 1, block + (width + 256) * kStaggered);
+}
+
+std::int64_t widened_by_panels(DType compute, std::int64_t width) {
+  const bool by_strips = fastest_kernels() == TileKernels::kStrips;  // which are filled from bf16 as it lies
+  return widens(compute) && !by_strips ? block_values(compute, width) : 0;
 }
 
 }  // namespace sori

@@ -1,15 +1,14 @@
-// Weights made ready for products: decoded, in blocks of the order that oneDNN's tiles read.
+// Weights made ready for products: decoded, in blocks of the order that tiles read.
 #pragma once
 
 #include "ops/cpu/context.h"
 
 namespace sori {
 
-inline constexpr std::int64_t kBlockValues = 128 << 10;  // of one block [K, columns]: a quarter of L2 in bf16
-inline constexpr std::int64_t kPanelBytes = 4 << 20;     // of the blocks that are ready at one time
+inline constexpr std::int64_t kPanelBytes = 4 << 20;  // of the blocks that are ready at one time
 
 // Columns of a block, and of what is ready at one time.
-std::int64_t block_cols(std::int64_t depth);
+std::int64_t block_cols(std::int64_t depth, DType compute);
 std::int64_t panel_cols(std::int64_t depth, DType compute);
 
 // The part of a weight that is a product's b: [k, n] with k along the weight's columns (forward) or rows (backward).
@@ -54,5 +53,7 @@ class PanelTiles {
 
 // Scratch memory of panels for weights up to `width` in both directions.
 void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t width);
+// Numbers that a thread widens to pack one block of such a weight.
+std::int64_t widened_by_panels(DType compute, std::int64_t width);
 
 }  // namespace sori
