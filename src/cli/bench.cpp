@@ -25,12 +25,14 @@ constexpr const char* kBoth = "both";
 
 struct Options {
   TrainOptions train;
-  std::string size = "base", compute = kBoth;
+  std::string size, compute = kBoth;
   std::int64_t batch = 1, label_tokens = 32, steps = 3;
   double audio_seconds = kWindowSeconds;
 
   void describe(OptionTable& t) {
-    t.choice("size", size, "random weights of this size's exact shape: no file is needed", size_names());
+    t.choice("size", size,
+             "random weights of this size's exact shape: no file is needed; base, where no model is named",
+             size_names());
     t.path("model", train.model, "random weights of this model folder's shape and format instead");
     t.choice("method", train.method, "adapters on a frozen model, or the whole model", {"lora", "full"});
     t.integer("lora-r", train.lora_r, "rank R of the adapters", 1, 1024);
@@ -117,14 +119,20 @@ class Bench {
                                    machine_.text(), name_, o_.train.method == "full" ? "full fine-tuning" : "LoRA",
                                    base_, o_.batch, static_cast<double>(frames()) / kFramesPerSecond, tokens());
     for (const MeasuredStep& s : steps_) text += table(s);
-    return text + fmt::format("\nrates kept in {}: sori plan now tells times\n", printable(file_.string()));
+    return text + fmt::format(
+                      "\nceiling: what a step would reach if nothing but its products and attention took time, each at "
+                      "the best rate\nmeasured of its shape, attention at its best of any\nrates kept in {}: sori plan "
+                      "now tells times\n",
+                      printable(file_.string()));
   }
 
  private:
   void open() {
+    if (!o_.train.model.empty() && !o_.size.empty())
+      throw Error{ErrorKind::kUsage, "only one of --model and --size can be measured", "", "leave one of them away"};
     if (o_.train.model.empty()) {
-      name_ = o_.size, base_ = kAssumed;
-      model_ = make_whisper(size_config(o_.size));
+      name_ = o_.size.empty() ? "base" : o_.size, base_ = kAssumed;
+      model_ = make_whisper(size_config(name_));
     } else {
       const ModelFolder folder = open_model(o_.train.model);
       check_base(folder, o_.train.base);

@@ -1,5 +1,6 @@
 #include "eval/evaluate.h"
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/judge.h"
 #include "metrics/normaliser.h"
@@ -42,7 +43,9 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
   std::string json_path;
   if (!parse_verb(verb, words, o, json_path)) return 0;
   const auto [set, utterances] = load_scored(o.data, o.split);
+  const auto start = Clock::now();
   Judge judge(o.judge, {set.language, set.task}, log);
+  const double ready = seconds_since(start);
   const EvalResult r = evaluate(judge.recognizer(), utterances, [&](std::size_t done, std::size_t all) {
     log.progress("evaluate", static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
   });
@@ -58,6 +61,7 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
   result["split"] = o.split.split;
   result["data_hash"] = set.hash;
   result["judge"] = judge.record();
+  result["ready_seconds"] = ready;  // of mapping the model and handing out its memory
   write_json(json_path, result);
   print_result(text);
   return 0;

@@ -199,18 +199,30 @@ std::string start_of(const std::string& file, const std::vector<Setting>& settin
 
 struct Disk {
   std::uint64_t cache = 0, states = 0, checkpoint = 0, result = 0;  // bytes; of one checkpoint
+  std::int64_t checkpoints = 0;                                     // at one time; 0: as many as the run makes
 
   std::string text() const {
-    return fmt::format("disk: {}{}{} a checkpoint, {} the result",
+    return fmt::format("disk: {}{}{} a checkpoint, {} at one time; {} the result",
                        cache > 0 ? format_bytes(cache) + " the quantised base, made once and kept; " : "",
                        states > 0 ? format_bytes(states) + " the encoder's states, while the run lasts; " : "",
-                       format_bytes(checkpoint), format_bytes(result));
+                       format_bytes(checkpoint),
+                       checkpoints > 0 ? fmt::format("at most {}", checkpoints) : "all of them", format_bytes(result));
   }
 };
 
+// A new checkpoint is complete before an old one goes.
+std::int64_t checkpoints_at_once(const TrainOptions& o, std::int64_t steps) {
+  if (o.save_steps == 0) return 1;  // the last
+  const std::int64_t kept = o.save_total_limit > 0 ? o.save_total_limit + 1 : 0;
+  if (steps == 0) return kept;  // not known
+  const std::int64_t made = (steps + o.save_steps - 1) / o.save_steps;
+  return kept > 0 ? std::min(kept, made) : made;
+}
+
 // A checkpoint holds what learns and its two moments; the result what learns alone.
-Disk disk_of(const Planned& p, Whisper& model, const std::string& base) {
+Disk disk_of(const TrainOptions& o, const Planned& p, Whisper& model, const std::string& base) {
   Disk disk;
+  disk.checkpoints = checkpoints_at_once(o, p.counts.steps);
   std::uint64_t moments = 0;
   for_each_parameter(model, [&](const std::string&, Parameter& w) {
     const auto numbers = static_cast<std::uint64_t>(w.size());
@@ -287,7 +299,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   BaseChoice& base = bases.all[bases.chosen];
   if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);
   const RunChoice& chosen = base.best();
-  const Disk disk = disk_of(p, base.model, base.base);
+  const Disk disk = disk_of(o.train, p, base.model, base.base);
   const std::vector<Setting> settings = settings_of(table, p, base);
   const std::string command = command_of(settings), head = headline(o, p, r);
   std::string times_line;
@@ -315,6 +327,7 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
                          {"cache_bytes", disk.cache},
                          {"encoder_cache_bytes", disk.states},
                          {"checkpoint_bytes", disk.checkpoint},
+                         {"checkpoints_at_once", disk.checkpoints},
                          {"result_bytes", disk.result},
                          {"times", times ? to_json(*times) : Json()},
                          {"command", printable(command)}});

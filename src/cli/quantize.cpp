@@ -1,5 +1,4 @@
-#include <chrono>
-
+#include "base/clock.h"
 #include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/model_folder.h"
@@ -56,9 +55,9 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
   options.progress = [&](std::int64_t done, std::int64_t total) {
     log.progress("quantize: MiB", done >> 20, total >> 20);
   };
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const QuantiseReport r = quantise_model(o.model, o.out, how, options);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   std::string text = error_table(r);
   text += fmt::format("{} as {}, embedding {}: {} from {}, {:.1f} s, in {}\n", printable(o.model), o.base,
                       how.embedding(), format_bytes(r.bytes), format_bytes(r.source_bytes), seconds, printable(o.out));

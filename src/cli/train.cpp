@@ -397,6 +397,7 @@ class Run {
 
   void after_step(const StepReport& r, std::int64_t max_steps) {
     seconds_.push_back(r.seconds);
+    frames_.push_back(r.frames);
     const DiskReads reads = disk_reads();
     major_faults_.push_back(reads.major_faults - before_step_.major_faults);
     read_bytes_.push_back(reads.bytes - before_step_.bytes);
@@ -435,6 +436,7 @@ class Run {
     result["planned_private_bytes"] = plan_.private_bytes();
     result["planned_resident_bytes"] = plan_.resident_bytes();
     result["step_seconds"] = seconds_;
+    result["step_frames"] = frames_;
     result["step_major_faults"] = major_faults_;
     result["step_read_bytes"] = read_bytes_;
     result["peak_resident_bytes"] = peak_resident_bytes();
@@ -487,6 +489,7 @@ class Run {
   std::optional<EncoderCache> cache_;
   PrivatePeak private_peak_;
   std::vector<double> seconds_;                           // of each step
+  std::vector<std::int64_t> frames_;                      // the same
   std::vector<std::uint64_t> major_faults_, read_bytes_;  // the same
   DiskReads before_step_;
   double waited_ = 0, loading_ = 0;  // seconds: for the loader, and of its thread

@@ -2,9 +2,9 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
 #include <ctime>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace sori {
@@ -48,9 +48,9 @@ Loader::~Loader() {
 std::span<const Example> Loader::next() {
   if (current_ && current_->failure) std::rethrow_exception(current_->failure);
   if (current_) empty_.push(std::move(current_));
-  const auto before = std::chrono::steady_clock::now();
+  const auto before = Clock::now();
   std::optional<Slot> slot = full_.pop();
-  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+  waited_ += seconds_since(before);
   if (!slot) return {};
   current_ = std::move(*slot);
   if (current_->failure) std::rethrow_exception(current_->failure);

@@ -1,7 +1,6 @@
 #include "decode/recognizer.h"
 
-#include <chrono>
-
+#include "base/clock.h"
 #include "base/threads.h"
 #include "decode/greedy.h"
 #include "text/prompt.h"
@@ -34,14 +33,14 @@ void require_known(int id, int vocab_size) {
 
 class Stopwatch {  // adds the seconds of its life to a sum
  public:
-  explicit Stopwatch(double& sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
-  ~Stopwatch() { sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  explicit Stopwatch(double& sum) : sum_(sum), start_(Clock::now()) {}
+  ~Stopwatch() { sum_ += seconds_since(start_); }
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
 
  private:
   double& sum_;
-  std::chrono::steady_clock::time_point start_;
+  Clock::time_point start_;
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "eval/evaluate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/process_memory.h"
 #include "decode/transcribe.h"
 #include "metrics/normaliser.h"
@@ -119,7 +119,7 @@ void refuse_unreadable(const std::vector<Utterance>& utterances) {
 }
 
 EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& utterances, const EvalProgress& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   refuse_unreadable(utterances);
   Transcripts transcripts(utterances, recognizer.window_seconds(), progress);
   recognizer.recognise([&](std::vector<float>& samples) { return transcripts.next(samples); },
@@ -131,7 +131,7 @@ EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& uttera
     result.score += result.predictions.back().score;
     for (const TranscriptPart& part : transcripts.of(i).parts) result.audio_seconds += part.end - part.start;
   }
-  result.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.wall_seconds = seconds_since(start);
   return result;
 }
 

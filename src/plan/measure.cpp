@@ -1,17 +1,12 @@
 #include "plan/measure.h"
 
-#include <chrono>
-
+#include "base/clock.h"
 #include "base/rng.h"
 #include "plan/noise.h"
 #include "plan/rates.h"
 
 namespace sori {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Three calls at least; more of what is short.
 template <class Body>

@@ -1,13 +1,9 @@
 #include "train/trainer.h"
 
-#include <chrono>
+#include "base/clock.h"
 
 namespace sori {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 int count_targets(const Labels& l) {
   return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
@@ -136,7 +132,7 @@ AdamW Trainer::update() const {
 }
 
 StepReport Trainer::step(Loader& loader) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const double waited = loader.waited_seconds(), loading = loader.cpu_seconds();
   const Pass pass{.backend = backend_,
                   .training = true,
@@ -152,12 +148,14 @@ StepReport Trainer::step(Loader& loader) {
   else
     zero_gradients(model_);
   double loss = 0;
+  std::int64_t frames = 0;
   for (const MicroBatch& samples : batches) {
     const std::span<const Example> examples = loader.next();
     require(examples.size() == samples.size(), "the loader delivers the same micro-batches");
     const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
     if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids(samples));
     loss += sum;
+    for (const Example& e : examples) frames += e.frames;
   }
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
   if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids());
@@ -167,7 +165,8 @@ StepReport Trainer::step(Loader& loader) {
   state_.samples += static_cast<std::uint64_t>(plan_.samples_per_step());
   state_.target_tokens += tokens;
   return {state_.step, epochs(state_.samples), loss / static_cast<double>(tokens), how.learning_rate,
-          norm,        seconds_since(start),   loader.waited_seconds() - waited,   loader.cpu_seconds() - loading};
+          norm,        seconds_since(start),   loader.waited_seconds() - waited,   loader.cpu_seconds() - loading,
+          frames};
 }
 
 void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {

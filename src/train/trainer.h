@@ -19,6 +19,7 @@ struct StepReport {
   double epoch = 0, loss = 0, learning_rate = 0, gradient_norm = 0;
   double seconds = 0;                                 // of this step
   double waited_seconds = 0, loader_cpu_seconds = 0;  // for the loader; and what its thread took meanwhile
+  std::int64_t frames = 0;                            // of log-mel that its samples have together
 };
 
 struct TrainPlan {

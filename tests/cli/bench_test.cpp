@@ -57,6 +57,12 @@ TEST_F(BenchVerb, MeasuresEveryWayToTrain) {
   EXPECT_EQ(bench({"--compute", "f32", "--target-scope", "decoder", "--target-modules", "q_proj"}).code, 0);
 }
 
+TEST_F(BenchVerb, MeasuresOneShape) {
+  const Ran r = bench({"--size", "tiny"});
+  EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage));
+  EXPECT_THAT(r.error, HasSubstr("only one of --model and --size"));
+}
+
 TEST_F(BenchVerb, ItsRatesTellTheTimesOfAPlan) {
   EXPECT_THAT(plan().output, HasSubstr("times: run sori bench once"));
   EXPECT_TRUE(times().is_null());

@@ -33,6 +33,7 @@ TEST_F(Context, AnAdapterIsUsedAsItWasTrained) {
   EXPECT_EQ(stored("run"), "exact");
   ASSERT_EQ(judge("model", {"--adapter", path("run")}).code, 0);
   EXPECT_EQ(judged(), "exact");
+  EXPECT_GT(read_json(folder / "eval.json").at("ready_seconds"), 0);
   const Ran other = judge("model", {"--adapter", path("run"), "--audio-context", "full"});
   EXPECT_EQ(other.code, 0);
   EXPECT_EQ(judged(), "full");
@@ -82,6 +83,21 @@ TEST_F(Context, ShortRecordingsTakeLessMemoryAsPlanned) {
   };
   const std::uint64_t full = bytes("full");
   EXPECT_LT(bytes("exact"), full);
+}
+
+TEST_F(Context, ARunSaysHowManyFramesEachStepRead) {
+  const auto frames = [&](const std::string& context, const std::string& size, const std::string& times) {
+    batch = size;
+    EXPECT_EQ(train("run", {"--method", "lora", "--gradient-accumulation-steps", times, "--audio-context", context,
+                            "--overwrite-output-dir", "--json", path("run.json")}),
+              0);
+    return read_json(folder / "run.json").at("step_frames").get<std::vector<std::int64_t>>();
+  };
+  const std::vector<std::int64_t> whole(6, 4 * 400), exact = frames("exact", "4", "1");
+  EXPECT_EQ(frames("full", "4", "1"), whole);
+  EXPECT_EQ(frames("exact", "1", "4"), exact);
+  ASSERT_EQ(exact.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_LT(exact[i], whole[i]);
 }
 
 TEST_F(Context, WhatIsLearntDoesNotDependOnTheMicroBatches) {

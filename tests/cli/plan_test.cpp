@@ -193,6 +193,22 @@ TEST_F(Plan, PricesACheckpointByItsTensors) {
   }
 }
 
+TEST_F(Plan, SaysHowManyCheckpointsLieOnDiskAtOneTime) {
+  const auto at_once = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"--max-steps", "6"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_EQ(plan(words).code, 0);
+    return planned().at("checkpoints_at_once").get<int>();
+  };
+  EXPECT_EQ(at_once({}), 1);
+  EXPECT_EQ(at_once({"--save-steps", "4"}), 2);
+  EXPECT_EQ(at_once({"--save-steps", "1"}), 3);  // the newest two, and the next
+  EXPECT_EQ(at_once({"--save-steps", "1", "--save-total-limit", "0"}), 6);
+  EXPECT_EQ(at_once({"--save-steps", "0"}), 1);
+  EXPECT_EQ(plan({"--save-steps", "0"}).code, 0);  // of so many steps as there are epochs
+  EXPECT_EQ(planned().at("checkpoints_at_once"), 1);
+}
+
 TEST_F(Plan, ShortRecordingsNeedLessWhereTheirContextIsShort) {
   write_model(
       folder / "model", [](Whisper&) {}, four_seconds());
