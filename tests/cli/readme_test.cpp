@@ -63,6 +63,9 @@ TEST(Readme, NamesOnlyOptionsThatExist) {
   std::map<std::string, std::string> help;
   std::string all;
   for (const Verb& v : verbs()) all += help[v.name] = help_of(v.name);
+  const Path tools = Path(SORI_SOURCE_DIR) / "tools";
+  for (const Path& tool : list_files(tools))
+    if (tool.extension() == ".py") all += read_file(tools / tool);
   // Of the two scripts, of git, cmake and ctest, and of everything.
   const std::vector<std::string> others{"--quick", "--model", "--data",   "--fast",  "--sanitize", "--oracle",
                                         "--help",  "--build", "--preset", "--gtest", "--version"};
