@@ -7,8 +7,8 @@ usage: bench_steps.py --sori BINARY --peer PYTHON MODEL [--base model|int8|nf4] 
 Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW in f32. Each setting is a process of its own, sori's
 and the peer's in turn, as many times as --rounds says; a figure is the median of its steps after the first of each process, so the peer's
 compiling is not counted. Settings of both: products in f32 or bf16 (autocast for the peer), layers recomputed or not; of the peer also
-torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"). --isa limits both to the instructions of smaller CPUs (MKL may obey on Intel's alone). Memory is
-the process's own peak (VmHWM): of the whole process for sori, and of the steps after the first alone for the peer, whose loading and
+torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"). --isa limits both to the instructions of smaller CPUs (MKL may
+obey on Intel's alone). Memory is the process's own peak (VmHWM): of the whole process for sori, and of the steps after the first alone for the peer, whose loading and
 compiling need more.
 """
 import argparse

@@ -26,7 +26,7 @@ void few_products(ConstMat x, ConstMat w, DType as, Mat y);
 std::int64_t strip_columns();
 // b: f32 or bf16, [K, n] or, transposed, [n, K].
 void pack_strips(ConstMat b, bool transposed, float* packed);
-// c [m, n] (+=, if add) scale * a b; all f32. a: [m, K] or, transposed, [K, m]. In what order a
+// c [m, n] (+=, if add) scale * a b; f32, plain b as above. a: [m, K] or, transposed, [K, m]. In what order a
 // number of c is summed, K alone decides.
 void multiply_packed(ConstMat a, bool a_transposed, const float* packed, float scale, bool add, Mat c);
 void multiply_plain(ConstMat a, bool a_transposed, ConstMat b, bool b_transposed, float scale, bool add, Mat c);

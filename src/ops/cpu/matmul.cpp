@@ -221,7 +221,8 @@ std::size_t TileProducts::unplanned_bytes() const {
 }
 
 TileKernels fastest_kernels() {
-  return has_instructions(dnnl::cpu_isa::avx512_core) ? TileKernels::kLibrary : TileKernels::kStrips;
+  static const bool packed = has_instructions(dnnl::cpu_isa::avx512_core);
+  return packed ? TileKernels::kLibrary : TileKernels::kStrips;
 }
 
 DType product_type(DType type) {

@@ -10,26 +10,18 @@ HWY_BEFORE_NAMESPACE();
 namespace sori::kernels::HWY_NAMESPACE {
 
 // Twelve sums of two vectors fill the sixteen registers of AVX2 with two vectors of a strip and a number of a (Goto &
-// van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). Vectors are of 256 bits at most.
-using Lane = hn::CappedTag<float, 8>;
-using Part = hn::Vec<Lane>;
+// van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
 constexpr int kRows = 6;
 constexpr std::int64_t kDepth = 256;  // of a strip that stays in L1
 
-std::int64_t strip_columns() { return 2 * static_cast<std::int64_t>(hn::Lanes(Lane())); }
-
-HWY_INLINE Part wide(const float* p) { return hn::LoadU(Lane(), p); }
-HWY_INLINE Part wide(const bf16* p) {
-  constexpr hn::Rebind<hwy::bfloat16_t, Lane> d;
-  return hn::PromoteTo(Lane(), hn::LoadU(d, reinterpret_cast<const hwy::bfloat16_t*>(p)));
-}
+std::int64_t strip_columns() { return 2 * static_cast<std::int64_t>(hn::Lanes(Floats())); }
 
 // to[i * stride + r] = number i of row r, for four rows of one vector each.
 template <class T>
 HWY_INLINE void turn_four(const T* const (&rows)[4], std::int64_t i, float* to, std::int64_t stride) {
-  constexpr Lane d;
+  constexpr Floats d;
   alignas(64) float turned[4 * hn::MaxLanes(d)];
-  hn::StoreInterleaved4(wide(rows[0] + i), wide(rows[1] + i), wide(rows[2] + i), wide(rows[3] + i), d, turned);
+  hn::StoreInterleaved4(load(rows[0] + i), load(rows[1] + i), load(rows[2] + i), load(rows[3] + i), d, turned);
   for (std::size_t l = 0; l < hn::Lanes(d); ++l)
     std::memcpy(to + static_cast<std::int64_t>(l) * stride, turned + 4 * l, 4 * sizeof(float));
 }
@@ -37,7 +29,7 @@ HWY_INLINE void turn_four(const T* const (&rows)[4], std::int64_t i, float* to, 
 // Columns [j, j + 4) of a strip out of four rows of numbers.
 template <class T>
 void turn_rows(const T* const (&rows)[4], std::int64_t depth, float* to, std::int64_t stride) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Lane()));
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
   std::int64_t i = 0;
   for (; i + lanes <= depth; i += lanes) turn_four(rows, i, to + i * stride, stride);
   for (; i < depth; ++i)
@@ -47,7 +39,7 @@ void turn_rows(const T* const (&rows)[4], std::int64_t depth, float* to, std::in
 // `depth` rows of a strip, from (k, first) of b on. Columns behind b's are zero.
 template <class T>
 void fill_strip(ConstMat b, bool transposed, std::int64_t k, std::int64_t depth, std::int64_t first, float* to) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Lane()));
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
   const std::int64_t strip = 2 * lanes, cols = std::min(strip, (transposed ? b.rows : b.cols) - first);
   if (cols < strip) std::fill_n(to, depth * strip, 0.0f);
   if (transposed) {
@@ -63,8 +55,8 @@ void fill_strip(ConstMat b, bool transposed, std::int64_t k, std::int64_t depth,
   for (std::int64_t i = 0; i < depth; ++i) {
     const T* from = b.row<T>(k + i) + first;
     if (HWY_LIKELY(cols == strip)) {
-      hn::StoreU(wide(from), Lane(), to + i * strip);
-      hn::StoreU(wide(from + lanes), Lane(), to + i * strip + lanes);
+      store(load(from), to + i * strip);
+      store(load(from + lanes), to + i * strip + lanes);
     } else {
       for (std::int64_t j = 0; j < cols; ++j) to[i * strip + j] = to_float(from[j]);
     }
@@ -79,21 +71,6 @@ void pack_strips(ConstMat b, bool transposed, float* packed) {
   });
 }
 
-HWY_INLINE Part load_part(const float* p, std::int64_t n) {
-  constexpr Lane d;
-  if (HWY_LIKELY(n >= static_cast<std::int64_t>(hn::Lanes(d)))) return hn::LoadU(d, p);
-  float part[hn::MaxLanes(d)] = {};
-  for (std::int64_t i = 0; i < n; ++i) part[i] = p[i];
-  return hn::LoadU(d, part);
-}
-HWY_INLINE void store_part(Part v, float* p, std::int64_t n) {
-  constexpr Lane d;
-  if (HWY_LIKELY(n >= static_cast<std::int64_t>(hn::Lanes(d)))) return hn::StoreU(v, d, p);
-  float part[hn::MaxLanes(d)];
-  hn::StoreU(v, d, part);
-  for (std::int64_t i = 0; i < n; ++i) p[i] = part[i];
-}
-
 struct StripSum {
   float scale;
   bool add;
@@ -104,23 +81,24 @@ struct StripSum {
 template <int kCount, bool kTransposed>
 HWY_INLINE void multiply_rows(const float* HWY_RESTRICT a, std::int64_t lda, const float* HWY_RESTRICT b,
                               std::int64_t depth, const StripSum& how, float* c, std::int64_t ldc, std::int64_t cols) {
-  constexpr Lane d;
+  constexpr Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  Part left[kCount], right[kCount];
+  Vec left[kCount], right[kCount];
 #pragma GCC unroll 8
   for (int r = 0; r < kCount; ++r) left[r] = right[r] = hn::Zero(d);
   for (std::int64_t i = 0; i < depth; ++i) {
-    const Part b0 = hn::LoadU(d, b + i * 2 * lanes), b1 = hn::LoadU(d, b + (i * 2 + 1) * lanes);
+    const Vec b0 = load(b + i * 2 * lanes), b1 = load(b + (i * 2 + 1) * lanes);
 #pragma GCC unroll 8
     for (int r = 0; r < kCount; ++r) {
-      const Part x = hn::Set(d, kTransposed ? a[i * lda + r] : a[r * lda + i]);
+      const Vec x = hn::Set(d, kTransposed ? a[i * lda + r] : a[r * lda + i]);
       left[r] = hn::MulAdd(x, b0, left[r]);
       right[r] = hn::MulAdd(x, b1, right[r]);
     }
   }
-  const Part scale = hn::Set(d, how.scale);
-  const auto finish = [&](Part sum, float* to, std::int64_t n) HWY_ATTR {
-    store_part(hn::MulAdd(sum, scale, how.add ? load_part(to, n) : hn::Zero(d)), to, n);
+  const Vec scale = hn::Set(d, how.scale);
+  const auto finish = [&](Vec sum, float* to, std::int64_t left_cols) HWY_ATTR {
+    const auto n = static_cast<std::size_t>(left_cols);
+    store_some(hn::MulAdd(sum, scale, how.add ? load_some(to, n) : hn::Zero(d)), to, n);
   };
 #pragma GCC unroll 8
   for (int r = 0; r < kCount; ++r) {
@@ -169,12 +147,14 @@ void multiply_packed(ConstMat a, bool a_transposed, const float* packed, float s
 }
 
 void multiply_plain(ConstMat a, bool a_transposed, ConstMat b, bool b_transposed, float scale, bool add, Mat c) {
-  alignas(64) float strip[kDepth * 2 * hn::MaxLanes(Lane())];
-  multiply_by_strips(a, a_transposed, scale, add, c,
-                     [&](std::int64_t k, std::int64_t depth, std::int64_t first) HWY_ATTR {
-                       fill_strip<float>(b, b_transposed, k, depth, first, strip);
-                       return static_cast<const float*>(strip);
-                     });
+  alignas(64) float strip[kDepth * 2 * hn::MaxLanes(Floats())];
+  with_type(b.type, [&](auto* type) HWY_ATTR {
+    multiply_by_strips(a, a_transposed, scale, add, c,
+                       [&](std::int64_t k, std::int64_t depth, std::int64_t first) HWY_ATTR {
+                         fill_strip<std::remove_pointer_t<decltype(type)>>(b, b_transposed, k, depth, first, strip);
+                         return static_cast<const float*>(strip);
+                       });
+  });
 }
 
 }  // namespace sori::kernels::HWY_NAMESPACE

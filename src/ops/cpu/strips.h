@@ -13,34 +13,29 @@ inline std::size_t strip_bytes(std::int64_t k, std::int64_t n) {
 class StripProduct final : public TileProduct {
  public:
   StripProduct(const TileShape& shape, const std::vector<TileProducts::Room>& rooms, std::size_t threads)
-      : shape_(shape),
-        a_values_(shape.m * shape.k),
-        b_values_(shape.b == TileShape::B::kPacked ? 0 : shape.k * shape.n),
-        widener_(shape.type, a_values_ + b_values_, rooms, threads) {}
+      : shape_(shape), widener_(shape.type, shape.m * shape.k, rooms, threads) {}
 
   void run(int thread, const void* a, const void* b, float* c) override {
-    const bool columns = shape_.b == TileShape::B::kColumns;
-    const ConstMat wide_a =
-        operand(widener_.widen(thread, a, 1, a_values_, a_values_), shape_.a_transposed, shape_.m, shape_.k);
+    const std::int64_t values = shape_.m * shape_.k;
+    const bool turned = shape_.a_transposed, columns = shape_.b == TileShape::B::kColumns;
+    const ConstMat wide =
+        operand(widener_.widen(thread, a, 1, values, values), DType::kF32, turned, shape_.m, shape_.k);
     const Mat to(c, shape_.m, shape_.n);
     if (shape_.b == TileShape::B::kPacked)
-      return kernels::multiply_packed(wide_a, shape_.a_transposed, static_cast<const float*>(b), shape_.scale,
-                                      shape_.add, to);
-    const ConstMat wide_b =
-        operand(widener_.widen(thread, b, 1, b_values_, b_values_, a_values_), columns, shape_.k, shape_.n);
-    kernels::multiply_plain(wide_a, shape_.a_transposed, wide_b, columns, shape_.scale, shape_.add, to);
+      return kernels::multiply_packed(wide, turned, static_cast<const float*>(b), shape_.scale, shape_.add, to);
+    kernels::multiply_plain(wide, turned, operand(b, shape_.type, columns, shape_.k, shape_.n), columns, shape_.scale,
+                            shape_.add, to);
   }
   const char* implementation() const override { return "strips"; }
   std::size_t heap_bytes() const override { return widener_.heap_bytes(); }
 
  private:
-  static ConstMat operand(const void* data, bool transposed, std::int64_t rows, std::int64_t cols) {
-    return {data, DType::kF32, transposed ? cols : rows, transposed ? rows : cols};
+  static ConstMat operand(const void* data, DType type, bool transposed, std::int64_t rows, std::int64_t cols) {
+    return {data, type, transposed ? cols : rows, transposed ? rows : cols};
   }
 
   TileShape shape_;
-  std::int64_t a_values_, b_values_;  // of the operands that are not packed
-  Widener widener_;
+  Widener widener_;  // of a; strips are filled from b as it lies
 };
 
 class StripPacker final : public TilePacker {
