@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Seconds and memory of a training step, beside transformers + PEFT + bitsandbytes on the same folder; prints JSON.
 
-usage: bench_steps.py --sori BINARY --peer PYTHON MODEL [--base model|int8|nf4] [--batch 1] [--steps 5] [--rounds 1]
-                      [--only SETTING]... [--isa AVX2|AVX512_CORE]
+usage: bench_steps.py --sori BINARY --peer PYTHON MODEL [--method lora|full] [--base model|int8|nf4] [--batch 1] [--steps 5]
+                      [--rounds 1] [--only SETTING]... [--isa AVX2|AVX512_CORE]
 
-Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW in f32. Each setting is a process of its own, sori's
+Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW in f32. --method full: all weights learn instead, in bf16; the
+peer's with AdamW states in bf16, sori's in `sori experiment memory`: layers recomputed, 8-bit AdamW fused into backward, sound read. Each setting is a process of its own, sori's
 and the peer's in turn, as many times as --rounds says; a figure is the median of its steps after the first of each process, so the peer's
 compiling is not counted. Settings of both: products in f32 or bf16 (autocast for the peer), layers recomputed or not; of the peer also
 torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"). --isa limits both to the instructions of smaller CPUs (MKL may
@@ -26,7 +27,7 @@ TARGETS = ["q_proj", "v_proj"]
 ISA = {"AVX2": ("AVX2", "avx2"), "AVX512_CORE": ("AVX512", "avx512")}  # what MKL and PyTorch call them
 
 
-def peer_step(model_folder, base, batch, steps, compute, recompute, compiled):
+def peer_step(model_folder, full, base, batch, steps, compute, recompute, compiled):
     """Run by the peer's Python, in a process of its own."""
     import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
@@ -44,7 +45,8 @@ def peer_step(model_folder, base, batch, steps, compute, recompute, compiled):
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recompute, gradient_checkpointing_kwargs=checkpointing)
     elif recompute:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=checkpointing)
-    model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=TARGETS, bias="none")).base_model
+    if not full:
+        model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=TARGETS, bias="none")).base_model
     model.train()
     if compiled:
         model = torch.compile(model)
@@ -59,7 +61,8 @@ def peer_step(model_folder, base, batch, steps, compute, recompute, compiled):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=compute == "bf16"):
             loss = model(input_features=features, labels=labels).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        if not full:  # a fused step cannot clip either
+            torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
@@ -69,13 +72,14 @@ def peer_step(model_folder, base, batch, steps, compute, recompute, compiled):
     return {"seconds": seconds[1:], "first_seconds": seconds[0], "peak_resident_bytes": peak * 1024, "threads": torch.get_num_threads()}
 
 
-def settings():
+def settings(full):
     """Their names and how to run them: who, compute type, layers recomputed, compiled."""
     found = {}
-    for compute in ("f32", "bf16"):
+    for compute in ("bf16",) if full else ("f32", "bf16"):
         for recompute in (False, True):
             kept = "layers recomputed" if recompute else "everything kept"
-            found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
+            if recompute or not full:
+                found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
             found[f"peer {compute}, {kept}"] = ("peer", compute, recompute, False)
             found[f"peer {compute}, {kept}, compiled"] = ("peer", compute, recompute, True)
     return found
@@ -93,7 +97,24 @@ def last_words(done):
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200]
 
 
+def run_sori_full(args):
+    """args.model says which size; its tokenizer makes the labels."""
+    width, layers = (json.loads((args.model / "config.json").read_text())[key] for key in ("d_model", "decoder_layers"))
+    size = {(384, 4): "tiny", (512, 6): "base", (768, 12): "small", (1024, 24): "medium", (1280, 32): "large-v3", (1280, 4): "large-v3-turbo"}[width, layers]
+    with tempfile.TemporaryDirectory() as work:
+        out = Path(work) / "memory.json"
+        words = [args.sori, "experiment", "memory", "--size", size, "--tokenizer", args.model, "--output-dir", Path(work) / "runs", "--rows", "full",
+                 "--batch", str(args.batch), "--steps", str(args.steps), "--json", out]
+        done = subprocess.run(words, env=environment(args), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            return {"failed": last_words(done)}
+        row = json.loads(out.read_text())["rows"][0]
+    return {"seconds": [row["seconds_per_step"]], "peak_resident_bytes": row["peak_resident_bytes"]}
+
+
 def run_sori(args, compute, recompute):
+    if args.method == "full":
+        return run_sori_full(args)
     with tempfile.TemporaryDirectory() as work:
         out = Path(work) / "bench.json"
         words = [args.sori, "bench", "--model", args.model, "--method", "lora", "--lora-r", str(RANK), "--target-modules", ",".join(TARGETS),
@@ -109,7 +130,7 @@ def run_sori(args, compute, recompute):
 
 
 def run_peer(args, compute, recompute, compiled):
-    asked = {"model_folder": str(args.model), "base": args.base, "batch": args.batch, "steps": args.steps, "compute": compute,
+    asked = {"model_folder": str(args.model), "full": args.method == "full", "base": args.base, "batch": args.batch, "steps": args.steps, "compute": compute,
              "recompute": recompute, "compiled": compiled}
     env = environment(args) | {"OMP_PROC_BIND": "true"}
     done = subprocess.run([args.peer, __file__, "--as-peer", json.dumps(asked)], env=env, capture_output=True, text=True)
@@ -148,6 +169,7 @@ def main():
     parser.add_argument("--sori", type=Path, required=True)
     parser.add_argument("--peer", type=Path, required=True)
     parser.add_argument("--base", choices=["model", "int8", "nf4"], default="model")
+    parser.add_argument("--method", choices=["lora", "full"], default="lora")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=1)
@@ -155,7 +177,7 @@ def main():
     parser.add_argument("--isa", choices=ISA)
     args = parser.parse_args()
 
-    chosen = {name: how for name, how in settings().items() if not args.only or any(name.startswith(only) for only in args.only)}
+    chosen = {name: how for name, how in settings(args.method == "full").items() if not args.only or any(name.startswith(only) for only in args.only)}
     runs = {name: [] for name in chosen}
     before = os.getloadavg()
     for _ in range(args.rounds):
@@ -167,7 +189,7 @@ def main():
     versions = subprocess.run([args.peer, "-c", "import bitsandbytes as b, peft as p, torch as t, transformers as f;"
                                "print('torch', t.__version__, 'transformers', f.__version__, 'peft', p.__version__, 'bitsandbytes', b.__version__)"],
                               capture_output=True, text=True).stdout.strip()
-    print(json.dumps({"model": args.model.name, "base": args.base, "batch": args.batch, "steps": args.steps, "rounds": args.rounds,
+    print(json.dumps({"model": args.model.name, "method": args.method, "base": args.base, "batch": args.batch, "steps": args.steps, "rounds": args.rounds,
                       "isa": args.isa, "cpus": os.cpu_count(), "peer": versions, "load_before": before, "load_after": os.getloadavg(),
                       "rows": rows, "ratios": ratios(rows)}, indent=1))
 

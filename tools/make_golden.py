@@ -32,6 +32,7 @@ FILES = {
     "real_logits": real.logits,
     "greedy": real.greedy,
     "beams": real.beams,
+    "no_repeats": real.no_repeats,
 }
 
 

@@ -26,6 +26,11 @@ void JudgeOptions::describe_decoding(OptionTable& t) {
   t.integer("num-beams", num_beams, "texts that are written side by side of each window, to keep the best; 1: greedy",
             1, 32)
       .also("beam-size");
+  t.integer(
+      "no-repeat-ngram-size", no_repeat_ngram_size,
+      "so many tokens in a row are not written twice in a text, which ends repetition; 0: they may be; -1: as the "
+      "model's generation_config.json says, if it does",
+      -1, kMaxNewTokens);
   t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
       .also("per-device-eval-batch-size");
 }
@@ -46,6 +51,8 @@ Scored load_scored(const std::string& data, const SplitOptions& o) {
 
 Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
     : options_(options), model_(open_model(options.model, options.base, log)) {
+  if (options.no_repeat_ngram_size >= 0)
+    model_.rules.no_repeat_ngram_size = static_cast<int>(options.no_repeat_ngram_size);
   Speech asked{options.language, options.task};
   if (const auto code = language_code(options.language)) asked.language = *code;
   std::vector<std::pair<std::string, Speech>> words;
@@ -96,6 +103,7 @@ Json Judge::record() const {
           {"compute", name_of(backend_->compute())},
           {"audio_context", name_of(recognizer_->limits().context)},
           {"num_beams", options_.num_beams},
+          {"no_repeat_ngram_size", model_.rules.no_repeat_ngram_size},
           {"max_new_tokens", options_.max_new_tokens}};
 }
 

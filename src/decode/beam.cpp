@@ -18,11 +18,12 @@ double log_sum_exp(std::span<const float> logits, float largest) {
 
 }  // namespace
 
-std::vector<TokenScore> likeliest(std::span<float> logits, const DecodeRules& rules, bool first, std::size_t count) {
+std::vector<TokenScore> likeliest(std::span<float> logits, const DecodeRules& rules, std::span<const int> text,
+                                  std::size_t count) {
   const float largest = *std::ranges::max_element(logits);
   const double all = log_sum_exp(logits, largest);
   if (!std::isfinite(all)) throw not_predictions();
-  suppress(logits, rules, first);
+  suppress(logits, rules, text);
   std::vector<TokenScore> best;
   best.reserve(count + 1);
   float threshold = kNever;

@@ -15,10 +15,11 @@ struct TokenScore {
   double log_probability = 0;
 };
 
-// The `count` likeliest tokens that the rules allow, the likeliest first; of equals the lower id. Probabilities are of
-// all tokens [V], suppressed ones too, as in the reference. Overwrites suppressed logits. Error kNumeric where no token
-// has a probability.
-std::vector<TokenScore> likeliest(std::span<float> logits, const DecodeRules& rules, bool first, std::size_t count);
+// The `count` likeliest tokens that the rules allow after `text`, the likeliest first; of equals the lower id.
+// Probabilities are of all tokens [V], suppressed ones too, as in the reference. Overwrites suppressed logits. Error
+// kNumeric where no token has a probability.
+std::vector<TokenScore> likeliest(std::span<float> logits, const DecodeRules& rules, std::span<const int> text,
+                                  std::size_t count);
 
 // The search for the text of one window.
 class BeamSearch {

@@ -6,9 +6,9 @@
 
 namespace sori {
 
-Choice choose(std::span<float> logits, const DecodeRules& rules, bool first) {
+Choice choose(std::span<float> logits, const DecodeRules& rules, std::span<const int> text) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
-  suppress(logits, rules, first);
+  suppress(logits, rules, text);
   float best = kNever, second = kNever;
   std::size_t chosen = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {

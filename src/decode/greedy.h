@@ -13,8 +13,8 @@ struct Choice {
   float margin = 0;  // between the two best logits, after suppression; infinite when there is no second
 };
 
-// The largest of the logits [V] that the rules allow; of equals the lowest id. Suppressed logits become -infinity.
-// Error kNumeric when nothing can be chosen: the logits are not numbers.
-Choice choose(std::span<float> logits, const DecodeRules& rules, bool first);
+// The largest of the logits [V] that the rules allow after `text`; of equals the lowest id. Suppressed logits become
+// -infinity. Error kNumeric when nothing can be chosen: the logits are not numbers.
+Choice choose(std::span<float> logits, const DecodeRules& rules, std::span<const int> text);
 
 }  // namespace sori

@@ -192,7 +192,7 @@ class Recognizer::Run {
     choices_.resize(alive_.size());
     parallel_for(std::ssize(alive_), [&](std::int64_t i) {
       const auto u = static_cast<std::size_t>(i);
-      choices_[u] = choose(row(logits, i), r_.rules_, alive_[u].decoded.ids.empty());
+      choices_[u] = choose(row(logits, i), r_.rules_, alive_[u].decoded.ids);
     });
     for (std::size_t i = 0; i < alive_.size(); ++i) accept(alive_[i], choices_[i]);
   }
@@ -215,11 +215,13 @@ class Recognizer::Run {
 
   void search(Mat logits) {
     std::vector<std::vector<TokenScore>> next(items_.size());
-    std::vector<const Utterance*> owners;
-    for (const Utterance& u : alive_) owners.insert(owners.end(), u.tracks.size(), &u);
+    std::vector<const BeamSearch::Text*> texts;
+    for (const Utterance& u : alive_)
+      for (const BeamSearch::Text& t : u.search->running()) texts.push_back(&t);
+    const std::size_t candidates = alive_.front().search->candidates();
     parallel_for(std::ssize(next), [&](std::int64_t i) {
-      const Utterance& u = *owners[static_cast<std::size_t>(i)];
-      next[static_cast<std::size_t>(i)] = likeliest(row(logits, i), r_.rules_, u.before == 0, u.search->candidates());
+      const auto t = static_cast<std::size_t>(i);
+      next[t] = likeliest(row(logits, i), r_.rules_, texts[t]->ids, candidates);
     });
     std::size_t first = 0;
     for (Utterance& u : alive_) {

@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 
 constexpr int kEnd = 0;
+const std::vector<int> kText{9};  // what was written before
 
 std::vector<TokenScore> scores(const std::vector<std::pair<int, double>>& probabilities) {
   std::vector<TokenScore> all;
@@ -25,7 +26,7 @@ std::vector<TokenScore> scores(const std::vector<std::pair<int, double>>& probab
 
 TEST(Likeliest, AreTheBestOfAllTokensWithTheirProbabilities) {
   std::vector<float> logits{1, 3, 2, 3, -1, 0};
-  const auto best = likeliest(logits, {}, false, 4);
+  const auto best = likeliest(logits, {}, kText, 4);
   ASSERT_EQ(best.size(), 4u);
   EXPECT_THAT((std::vector{best[0].id, best[1].id, best[2].id, best[3].id}), ElementsAre(1, 3, 2, 0));
   double sum = 0;
@@ -36,7 +37,7 @@ TEST(Likeliest, AreTheBestOfAllTokensWithTheirProbabilities) {
 TEST(Likeliest, SuppressedTokensKeepTheirShareOfTheProbability) {
   std::vector<float> logits{1, 3, 2, 3}, first = logits;
   const DecodeRules rules{.suppress = {1}, .begin_suppress = {3}};
-  const auto later = likeliest(logits, rules, false, 2), at_first = likeliest(first, rules, true, 2);
+  const auto later = likeliest(logits, rules, kText, 2), at_first = likeliest(first, rules, {}, 2);
   const double all = std::log(std::exp(1) + 2 * std::exp(3) + std::exp(2));
   EXPECT_EQ(later[0].id, 3);
   EXPECT_NEAR(later[0].log_probability, 3 - all, 1e-6);
@@ -47,7 +48,7 @@ TEST(Likeliest, SuppressedTokensKeepTheirShareOfTheProbability) {
 TEST(Likeliest, LogitsThatAreNoNumbersAreAnError) {
   for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
     std::vector<float> logits{1, bad, 2};
-    const auto error = testing::error_of([&] { likeliest(logits, {}, false, 2); });
+    const auto error = testing::error_of([&] { likeliest(logits, {}, kText, 2); });
     ASSERT_TRUE(error) << bad;
     EXPECT_EQ(error->kind(), ErrorKind::kNumeric);
   }
@@ -108,7 +109,7 @@ TEST(BeamSearch, WithEnoughBeamsItIsExhaustive) {
     };
     const auto after = [&](const std::vector<int>& text) {
       std::vector<float> logits = table(text);
-      return likeliest(logits, {}, false, kTokens);
+      return likeliest(logits, {}, kText, kTokens);
     };
     double best = -1e9;
     std::vector<int> best_ids;

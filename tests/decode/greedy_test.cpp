@@ -13,8 +13,8 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-Choice chosen(std::vector<float> logits, const DecodeRules& rules = {}, bool first = false) {
-  return choose(logits, rules, first);
+Choice chosen(std::vector<float> logits, const DecodeRules& rules = {}, const std::vector<int>& text = {0}) {
+  return choose(logits, rules, text);
 }
 
 TEST(Greedy, TakesTheLargestAndTellsItsLead) {
@@ -32,13 +32,13 @@ TEST(Greedy, TakesTheFirstOfEquals) {
 }
 
 TEST(Greedy, NeverTakesWhatIsSuppressed) {
-  const DecodeRules rules{{1, 4}, {2}};
-  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules, true).id, 3);
-  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules, false).id, 2);
-  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules, false).margin, 1);  // the suppressed do not count
+  const DecodeRules rules{.suppress = {1, 4}, .begin_suppress = {2}};
+  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules, {}).id, 3);
+  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules).id, 2);
+  EXPECT_EQ(chosen({0, 9, 5, 4, 8}, rules).margin, 1);  // the suppressed do not count
 }
 
-TEST(Greedy, ALonelyTokenHasNoRival) { EXPECT_EQ(chosen({3, -2}, {{0}, {}}).margin, kInfinity); }
+TEST(Greedy, ALonelyTokenHasNoRival) { EXPECT_EQ(chosen({3, -2}, {.suppress = {0}}).margin, kInfinity); }
 
 TEST(Greedy, RefusesWhatAreNoNumbers) {
   for (const auto& logits : {std::vector<float>{kNaN, kNaN}, {1, kInfinity}, {-kInfinity, -kInfinity}}) {

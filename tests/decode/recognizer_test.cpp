@@ -13,6 +13,7 @@ namespace sori::test {
 namespace {
 
 constexpr std::int64_t kMost = 12;
+const DecodeRules kRules{.suppress = {5, 17, 80}, .begin_suppress = {256, 32}};
 
 // Windows of several lengths; 24 audio states are 0.48 s.
 std::vector<std::vector<float>> windows(std::size_t n) {
@@ -37,7 +38,7 @@ class Definition {
     const std::size_t prompt = tokens.size();
     LogMel(8).compute(samples, memory_.mel.top(48));
     while (std::ssize(tokens) < static_cast<std::int64_t>(prompt) + most) {
-      const int next = likeliest(predict(tokens), rules, tokens.size() == prompt);
+      const int next = likeliest(predict(tokens), rules, std::span(tokens).subspan(prompt));
       if (next == special_tokens(tokenizer_).end_of_text) break;
       tokens.push_back(next);
     }
@@ -56,7 +57,7 @@ class Definition {
         std::vector<int> tokens = prompt;
         tokens.insert(tokens.end(), t.ids.begin(), t.ids.end());
         std::vector<float> logits = predict(tokens);
-        next.push_back(sori::likeliest(logits, rules, t.ids.empty(), search.candidates()));
+        next.push_back(sori::likeliest(logits, rules, t.ids, search.candidates()));
       }
     } while (!search.advance(next).empty());
     return search.best().ids;
@@ -77,12 +78,18 @@ class Definition {
     return logits;
   }
 
-  static int likeliest(const std::vector<float>& logits, const DecodeRules& rules, bool first) {
+  static int likeliest(const std::vector<float>& logits, const DecodeRules& rules, std::span<const int> text) {
     std::set<int> forbidden(rules.suppress.begin(), rules.suppress.end());
-    if (first) forbidden.insert(rules.begin_suppress.begin(), rules.begin_suppress.end());
+    if (text.empty()) forbidden.insert(rules.begin_suppress.begin(), rules.begin_suppress.end());
+    const auto repeats = [&, size = rules.no_repeat_ngram_size](int id) {
+      std::vector<int> longer(text.begin(), text.end());
+      longer.push_back(id);
+      if (size == 0 || std::ssize(longer) <= size) return false;
+      return !std::ranges::search(text, std::span(longer).last(static_cast<std::size_t>(size))).empty();
+    };
     int best = -1;
     for (int id = 0; id < kTinyVocabulary; ++id)
-      if (!forbidden.contains(id) &&
+      if (!forbidden.contains(id) && !repeats(id) &&
           (best < 0 || logits[static_cast<std::size_t>(id)] > logits[static_cast<std::size_t>(best)]))
         best = id;
     return best;
@@ -147,7 +154,7 @@ TEST_P(RecognizerTest, OnTheCpuWritesTheSame) {
 
 TEST_P(RecognizerTest, WritesWhatTheDefinitionWrites) {
   const auto sounds = windows(6);
-  const DecodeRules rules{{5, 17, 80}, {256, 32}};
+  const DecodeRules rules = kRules;
   Definition definition(tiny);
   std::vector<std::vector<int>> expected;
   for (const auto& w : sounds) expected.push_back(definition.decode(w, rules, kMost));
@@ -160,13 +167,33 @@ TEST_P(RecognizerTest, WritesWhatTheDefinitionWrites) {
   }
 }
 
+// A random model repeats itself unless it may not.
+TEST_P(RecognizerTest, WritesNothingTwiceWhereItMayNot) {
+  const auto sounds = windows(6);
+  Definition definition(tiny);
+  for (const int size : {1, 2, 3}) {
+    DecodeRules rules{.suppress = {256}};  // no end
+    std::vector<std::vector<int>> free, expected;
+    for (const auto& w : sounds) {
+      rules.no_repeat_ngram_size = 0;
+      free.push_back(definition.decode(w, rules, kMost));
+      rules.no_repeat_ngram_size = size;
+      expected.push_back(definition.decode(w, rules, kMost));
+    }
+    EXPECT_NE(expected, free) << size;
+    TinyRecognizer r(tiny, 4, kMost, rules);
+    EXPECT_EQ(ids_of(r(sounds)), expected) << size;
+  }
+}
+
 // Several windows side by side, each with several texts whose places in the cache are taken again and again: the same
 // as one window and one text at a time, read anew for every token.
 TEST_P(RecognizerTest, SearchesAsTheDefinitionDoes) {
   const auto sounds = windows(6);
-  const DecodeRules rules{{5, 17, 80}, {256, 32}};
   Definition definition(tiny);
   for (const std::int64_t beams : {2, 3}) {
+    DecodeRules rules = kRules;
+    rules.no_repeat_ngram_size = beams == 3 ? 2 : 0;
     std::vector<std::vector<int>> expected;
     for (const auto& w : sounds)
       expected.push_back(definition.search(w, rules, kMost, static_cast<std::size_t>(beams)));
@@ -222,7 +249,7 @@ class Recognition : public ::testing::Test {
 };
 
 TEST_F(Recognition, StopsAtTheEndOrAtMaxNewTokens) {
-  TinyRecognizer r(tiny, 4, 2, {{5, 17, 80}, {256, 32}});
+  TinyRecognizer r(tiny, 4, 2, kRules);
   int ended = 0, cut = 0;
   for (const Decoded& d : r(windows(8))) {
     EXPECT_LE(d.ids.size(), 2u);
@@ -240,7 +267,7 @@ TEST_F(Recognition, NeverOutgrowsTheModelsPositions) {
   const RecognizerLimits limits = recognizer_limits(tiny.model.config, 2, 4, 444);
   EXPECT_EQ(limits.new_tokens, 36);  // 40 positions, 4 of them the prompt's
   EXPECT_EQ(recognizer_limits(tiny.model.config, 2, 4, 9).new_tokens, 9);
-  TinyRecognizer r(tiny, 2, 444, {{256}, {}});  // no end
+  TinyRecognizer r(tiny, 2, 444, {.suppress = {256}});  // no end
   for (const Decoded& d : r(windows(3))) {
     EXPECT_EQ(d.ids.size(), 36u);
     EXPECT_FALSE(d.ended);

@@ -22,7 +22,8 @@ inline constexpr const char* kNoRealModel =
 
 struct RealWhisper {
   explicit RealWhisper(const Path& folder, std::unique_ptr<Backend> be, std::int64_t batch, std::int64_t new_tokens,
-                       const std::function<void(RecognizerLimits&)>& change = {})
+                       const std::function<void(RecognizerLimits&)>& change = {},
+                       const std::optional<DecodeRules>& rules = {})
       : file(open_safetensors_folder(folder)),
         tokenizer(Tokenizer::load(folder)),
         model(make_whisper(parse_config(read_json(folder / "config.json"), folder.string()))),
@@ -38,8 +39,9 @@ struct RealWhisper {
     arena = std::make_unique<Arena>(count.bytes());
     Carver carver(*arena);
     RecognizerMemory memory = carve(carver);
-    recognizer = std::make_unique<Recognizer>(model, *backend, tokenizer, prompt_tokens(tokenizer, "ko", "transcribe"),
-                                              read_rules(folder, model.config.vocab_size), std::move(memory));
+    recognizer =
+        std::make_unique<Recognizer>(model, *backend, tokenizer, prompt_tokens(tokenizer, "ko", "transcribe"),
+                                     rules.value_or(read_rules(folder, model.config.vocab_size)), std::move(memory));
   }
 
   std::unique_ptr<TensorFile> file;

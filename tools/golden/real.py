@@ -13,7 +13,7 @@ from golden.common import OUT, versions, write_json, write_tensors
 PROMPT = ["<|startoftranscript|>", "<|ko|>", "<|transcribe|>", "<|notimestamps|>"]
 HUMAN_TEXT = "그는 이리저리 피하면서 길 한 옆으로 걸어갔다"
 CLIPS, TRIED, LONGEST, MARGIN = 10, 100, 100, 0.01
-BEAMS = 5
+BEAMS, NGRAM = 5, 3
 
 
 def load(folder):
@@ -43,10 +43,10 @@ def logits(folder):
 
 
 @torch.no_grad()
-def transcribe(network, tokens, extract, samples):
+def transcribe(network, tokens, extract, samples, **rules):
     """Text tokens without prompt and end, whether the end was reached, the smallest distance between the best two logits of a step."""
     out = network.generate(features_of(extract, samples), language="ko", task="transcribe", num_beams=1, do_sample=False, max_new_tokens=128,
-                           return_dict_in_generate=True, output_scores=True)
+                           return_dict_in_generate=True, output_scores=True, **rules)
     end = network.generation_config.eos_token_id
     ids = out.sequences[0].tolist()
     ids = ids[len(PROMPT):] if ids[:1] == tokens.convert_tokens_to_ids(PROMPT[:1]) else ids
@@ -86,6 +86,20 @@ def read_clip(name):
         return read_wav(OUT / name)
     raw = subprocess.run(["sox", str(OUT / name), "-t", "raw", "-e", "signed-integer", "-b", "16", "-"], capture_output=True, check=True).stdout
     return np.frombuffer(raw, dtype="<i2").astype(np.float32) / 32768
+
+
+def no_repeats(folder):
+    """The clips of greedy.json, with no three tokens in a row written twice."""
+    network, tokens, extract = load(folder)
+    before = json.loads((OUT / "greedy.json").read_text())["cases"]
+    cases = []
+    for case in before:
+        found = transcribe(network, tokens, extract, read_clip(case["clip"]), no_repeat_ngram_size=NGRAM)
+        if found["smallest_margin"] >= MARGIN:
+            cases.append({"clip": case["clip"], "changed": found["ids"] != case["ids"], **{key: found[key] for key in ("ids", "ended")}})
+    print(f"  {len(cases)} of {len(before)} clips, {sum(c['changed'] for c in cases)} changed")
+    write_json("no_repeats.json", {"versions": versions("torch", "transformers"), "max_new_tokens": 128, "no_repeat_ngram_size": NGRAM, "cases": cases,
+                                   "note": "f32; ids: without prompt and end; changed: other than in greedy.json; near ties are left out"})
 
 
 @torch.no_grad()
