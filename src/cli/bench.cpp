@@ -40,7 +40,8 @@ struct Options {
     t.choice("target-scope", train.target_scope, "half of the model that gets adapters",
              {"both", "encoder", "decoder"});
     t.choice("base", train.base, "format of the frozen weights; model: as in the folder, or bf16", base_choices());
-    t.choice("compute", compute, "type of what enters products", {kBoth, "f32", "bf16"});
+    t.choice("compute", compute, "type of what enters products; both: f32 and bf16; int8_bf16: see sori train",
+             {kBoth, "f32", "bf16", "int8_bf16"});
     t.integer("batch", batch, "windows of a step", 1, 4096).also("train-batch-size");
     t.number("audio-seconds", audio_seconds, "length of each window", 0.1, kWindowSeconds).unit("s");
     t.integer("label-tokens", label_tokens, "tokens of each transcript, with its prompt", 1, 448);
@@ -52,7 +53,7 @@ struct Options {
 };
 
 struct MeasuredStep {
-  DType compute;
+  Compute compute;
   Work work;
   RunChoice choice;
   double seconds = 0;
@@ -69,8 +70,8 @@ class Bench {
   }
 
   void go() {
-    for (const DType compute : {DType::kF32, DType::kBF16})
-      if (o_.compute == kBoth || o_.compute == name_of(compute)) plan_step(compute);
+    for (const Compute compute : kComputes)
+      if (o_.compute == kBoth ? !compute.int8 : o_.compute == name_of(compute)) plan_step(compute);
     for (MeasuredStep& s : steps_) measure_operations(s);
     rates_.set_update(update_seconds(std::min(kUpdateNumbers, all_numbers())));
     for (MeasuredStep& s : steps_) measure_step(s);
@@ -149,6 +150,7 @@ class Bench {
     if (asked) base_ = o_.train.base;
     const FileFormat* format = find_file_format(base_);
     assume_base(model_, base_, format && quantisation_of(*format).int8_embedding);
+    if (o_.compute == name_of(kInt8Compute)) require_int8_products(base_);
   }
 
   void old_rates() {
@@ -173,7 +175,7 @@ class Bench {
   }
 
   // The way to run that sori train would take, but for a base that passes through memory: it has no file here.
-  void plan_step(DType compute) {
+  void plan_step(Compute compute) {
     RunRequest r;
     r.compute = compute, r.batch = o_.batch, r.micro_batch = o_.batch;
     r.frames = frames(), r.tokens = tokens(), r.ram = ram_;

@@ -17,7 +17,9 @@ void JudgeOptions::describe(OptionTable& t) {
 }
 
 void JudgeOptions::describe_decoding(OptionTable& t) {
-  t.choice("compute", compute, "type of products; auto times both", {"auto", "f32", "bf16"});
+  t.choice("compute", compute,
+           "type of products; auto times f32 and bf16; int8_bf16: the encoder multiplies the codes of an int8 base",
+           {"auto", "f32", "bf16", "int8_bf16"});
   t.choice("audio-context", audio_context,
            "how much silence the encoder reads after the sound: all that fills 30 s, or little; auto: as in training",
            audio_context_choices());
@@ -79,7 +81,8 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   if (limits.context != trained)
     log.line(fmt::format("audio context {}; it was trained on {}: scores may differ (--audio-context)",
                          name_of(limits.context), name_of(trained)));
-  backend_ = make_cpu_backend(choose_compute(options.compute, model_.model.config, log));
+  compute_ = choose_compute(options.compute, model_.base, model_.model.config, log);
+  backend_ = make_cpu_backend(compute_);
   const auto carve = [&](Carver& c) {
     load_weights(c, model_.model, *model_.file);
     return carve_recognizer(c, model_.model, *backend_, limits);
@@ -100,7 +103,7 @@ Json Judge::record() const {
           {"base", model_.base},
           {"language", speech_.language},
           {"task", speech_.task},
-          {"compute", name_of(backend_->compute())},
+          {"compute", name_of(compute_)},
           {"audio_context", name_of(recognizer_->limits().context)},
           {"num_beams", options_.num_beams},
           {"no_repeat_ngram_size", model_.rules.no_repeat_ngram_size},

@@ -46,6 +46,7 @@ class Judge {
   ModelFolder model_;
   std::optional<AdapterFolder> adapter_;
   Speech speech_;
+  Compute compute_ = DType::kF32;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Recognizer> recognizer_;

@@ -176,13 +176,24 @@ AudioContext choose_context(const std::string& asked, std::optional<AudioContext
   return asked == kAutoContext ? tuned.value_or(otherwise) : parse_audio_context(asked);
 }
 
-DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log) {
-  DType type = asked == "bf16" ? DType::kBF16 : DType::kF32;
-  if (asked == "auto") {
-    type = bf16_is_faster(config.max_source_positions, config.d_model) ? DType::kBF16 : DType::kF32;
-    log.line(fmt::format("products in {} (the faster of f32 and bf16 here; --compute chooses)", name_of(type)));
+Compute choose_compute(const std::string& asked, const std::string& base, const WhisperConfig& config, Log& log) {
+  if (const auto compute = find_compute(asked)) {
+    if (compute->int8) require_int8_products(base);
+    return *compute;
   }
+  const DType type = bf16_is_faster(config.max_source_positions, config.d_model) ? DType::kBF16 : DType::kF32;
+  log.line(fmt::format("products in {} (the faster of f32 and bf16 here; --compute chooses)", name_of(type)));
   return type;
+}
+
+void require_int8_products(const std::string& base) {
+  const std::string option = fmt::format("--compute {}", name_of(kInt8Compute));
+  if (base != Int8::kFormat)
+    throw Error{ErrorKind::kUsage, fmt::format("multiplies the codes of an int8 base, and this one is {}", base),
+                option, "add --base int8, or use --compute bf16"};
+  if (!has_int8_products())
+    throw Error{ErrorKind::kUsage, "this CPU has no products of 8-bit codes (AVX-512 VNNI)", option,
+                "use --compute bf16"};
 }
 
 std::string model_hash(const ModelFolder& m) { return model_hash(m.model.config, *m.file); }

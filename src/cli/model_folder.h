@@ -56,8 +56,11 @@ std::optional<AudioContext> tuned_context(const ModelFolder& model, const Adapte
 // Resolves --audio-context: auto is what they were tuned on, else `otherwise`.
 AudioContext choose_context(const std::string& asked, std::optional<AudioContext> tuned, AudioContext otherwise);
 
-// Resolves --compute: auto times one product of the model's shape. Logs the choice.
-DType choose_compute(const std::string& asked, const WhisperConfig& config, Log& log);
+// Resolves --compute for a model and the format of its base: auto times one product of the model's shape and logs the
+// choice.
+Compute choose_compute(const std::string& asked, const std::string& base, const WhisperConfig& config, Log& log);
+// Error kUsage where codes cannot be multiplied: of another base than int8, or on this CPU.
+void require_int8_products(const std::string& base);
 
 std::string model_hash(const ModelFolder& model);
 

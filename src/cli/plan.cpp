@@ -92,7 +92,7 @@ RunCounts counts_of(const TrainOptions& o, std::size_t utterances, std::size_t j
   return c;
 }
 
-RunRequest request_of(const Options& o, Planned& p, DType compute) {
+RunRequest request_of(const Options& o, Planned& p, Compute compute) {
   const WhisperConfig& config = p.model.config;
   const AudioContext context = p.context;
   const std::int64_t window = 2 * config.max_source_positions;
@@ -136,7 +136,7 @@ RunRequest request_of(const Options& o, Planned& p, DType compute) {
   p.counts = counts_of(o.train, utterances.size(), judged.size());
   const auto samples = static_cast<std::uint64_t>(p.counts.steps * o.train.samples_per_step());
   p.counts.keeps_states = keeps_states(o.train.encoder_cache, p.model, samples, utterances.size());
-  if (p.counts.keeps_states) p.states_bytes = states_bytes(config, compute, utterances, maker);
+  if (p.counts.keeps_states) p.states_bytes = states_bytes(config, compute.type, utterances, maker);
   return r;
 }
 
@@ -294,7 +294,8 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   describe_json(table, json_path);
   if (!parse_table(verb, table, words)) return 0;
   Planned p = open_planned(o);
-  const RunRequest r = request_of(o, p, choose_compute(o.train.compute, p.model.config, log));
+  const RunRequest r = request_of(
+      o, p, choose_compute(o.train.compute, o.train.base == "model" ? p.base : o.train.base, p.model.config, log));
   BaseChoices bases = choose_base(p.model, p.base, o.train.base, r);
   BaseChoice& base = bases.all[bases.chosen];
   if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);

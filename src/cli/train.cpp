@@ -90,8 +90,8 @@ class Output {
 };
 
 // Options that may change between start and resume, because they do not change what is learnt.
-RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, DType compute, AudioContext context,
-                        bool keeps_states, std::int64_t micro_batch) {
+RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, Compute compute,
+                        AudioContext context, bool keeps_states, std::int64_t micro_batch) {
   o.audio_context = name_of(context);
   o.encoder_cache = keeps_states ? "on" : "off";  // sums are rounded in another order
   OptionTable table;
@@ -151,7 +151,8 @@ class Run {
     Output output(o_, needed);
     context_ = choose_context(o_.audio_context, tuned_context(model_, initial_ ? &*initial_ : nullptr), kLearntContext);
     choose_what_learns();
-    const DType compute = choose_compute(asked_compute(), model_.model.config, log_);
+    const Compute compute = choose_compute(asked_compute(), asked_base() == "model" ? model_.base : asked_base(),
+                                           model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());
     choose_utterances(maker);
     const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
@@ -251,7 +252,7 @@ class Run {
   }
 
   // The base, and the fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
-  std::pair<std::string, RunChoice> choose(DType compute, const ExampleMaker& maker, std::int64_t prompt) {
+  std::pair<std::string, RunChoice> choose(Compute compute, const ExampleMaker& maker, std::int64_t prompt) {
     RunRequest r;
     r.compute = compute;
     r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
@@ -345,10 +346,10 @@ class Run {
   }
 
   // Said, and checked against the disk, before the run.
-  bool keep_states(DType compute, const ExampleMaker& maker) {
+  bool keep_states(Compute compute, const ExampleMaker& maker) {
     const auto samples = static_cast<std::uint64_t>(o_.steps(data_.train.size()) * o_.samples_per_step());
     if (!keeps_states(o_.encoder_cache, model_.model, samples, data_.train.size())) return false;
-    const std::uint64_t bytes = states_bytes(model_.model.config, compute, data_.train, maker);
+    const std::uint64_t bytes = states_bytes(model_.model.config, compute.type, data_.train, maker);
     log_.line(fmt::format("the encoder does not learn: its states are kept on disk while the run lasts, {}",
                           format_bytes(bytes)));
     Path folder = std::filesystem::absolute(o_.output_dir);

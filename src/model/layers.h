@@ -25,6 +25,7 @@ struct Linear {
   Parameter weight;  // [out, in]
   Parameter bias;    // [out]
   std::optional<Lora> lora;
+  bool reads_audio = false;  // rows are audio states: most of the work, and what Compute::int8 is for
 
   template <class V>
   void visit(V& v) {

@@ -44,6 +44,7 @@ void adapter_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& row
 void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
                     const LinearScratch& t, Mat y) {
   epilogue.bias = l.bias.vector();
+  epilogue.int8 = l.reads_audio;
   LowRank low_rank;
   if (l.lora) {
     adapter_forward(p, l, x, rows, s, t);

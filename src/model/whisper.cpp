@@ -39,12 +39,14 @@ EncoderLayer encoder_layer(const WhisperConfig& c) {
   l.fc1 = linear(c.encoder_ffn, c.d_model);
   l.fc2 = linear(c.d_model, c.encoder_ffn);
   l.self_attn_layer_norm = l.final_layer_norm = layer_norm(c.d_model);
+  for_each_linear(l, [](const std::string&, Linear& each) { each.reads_audio = true; });
   return l;
 }
 
 DecoderLayer decoder_layer(const WhisperConfig& c) {
   DecoderLayer l;
   l.self_attn = l.encoder_attn = attention(c.d_model, c.decoder_heads);
+  l.encoder_attn.k_proj.reads_audio = l.encoder_attn.v_proj.reads_audio = true;
   l.fc1 = linear(c.decoder_ffn, c.d_model);
   l.fc2 = linear(c.d_model, c.decoder_ffn);
   l.self_attn_layer_norm = l.encoder_attn_layer_norm = l.final_layer_norm = layer_norm(c.d_model);

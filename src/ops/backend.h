@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 
+#include "ops/compute.h"
 #include "quant/base_weight.h"
 #include "quant/dynamic_map.h"
 #include "tensor/carver.h"
@@ -44,6 +45,7 @@ struct Epilogue {
   Mat saved{};        // [N, out] compute; what gelu_backward needs; empty: not kept
   bool gelu = false;  // the erf form: x / 2 (1 + erf(x / sqrt 2))
   ConstMat add{};     // [N, out]; the residual stream
+  bool int8 = false;  // what Compute::int8 says may be done here
 };
 
 // Which elements LoRA's dropout removes: a pure function of seed, step, module and row key, so that neither batching,
@@ -162,13 +164,15 @@ class Backend {
 
 // The definition of every operation, one scalar at a time (ops/reference). For tests, and for whole runs to compare
 // with.
-std::unique_ptr<Backend> make_reference_backend(DType compute);
+std::unique_ptr<Backend> make_reference_backend(Compute compute);
 // oneDNN where it is the best tool, Highway loops where it is not (ops/cpu).
-std::unique_ptr<Backend> make_cpu_backend(DType compute);
+std::unique_ptr<Backend> make_cpu_backend(Compute compute);
 // True where this CPU multiplies bf16 faster than f32: times one product of [rows, width] by [width, width], several
 // times, and compares the best.
 bool bf16_is_faster(std::int64_t rows, std::int64_t width);
 // "oneDNN 2.6.3, AVX2": what products run on, for records of measurements.
 std::string product_library();
+// True where this CPU multiplies 8-bit codes (AVX-512 VNNI).
+bool has_int8_products();
 
 }  // namespace sori

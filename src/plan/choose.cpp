@@ -112,7 +112,7 @@ Error nothing_fits(Whisper& model, const RunRequest& r, const RunChoices& choice
   bool full = true;
   for_each_linear(model, [&](const std::string&, Linear& l) { full = full && l.weight.trainable; });
   if (full) remedy += ", or use --method lora";
-  if (r.compute == DType::kF32) remedy += ", or keep activations in half the memory with --compute bf16";
+  if (r.compute.type == DType::kF32) remedy += ", or keep activations in half the memory with --compute bf16";
   return Error{ErrorKind::kMemory,
                fmt::format("{} needs {}, and the limit is {}", least.name(),
                            format_bytes(least.memory.resident_bytes()), format_bytes(r.ram)),

@@ -13,7 +13,7 @@ inline constexpr std::int64_t kJudged = 8;  // windows that an evaluation decode
 
 // A run as it was asked for.
 struct RunRequest {
-  DType compute = DType::kF32;
+  Compute compute = DType::kF32;
   std::int64_t batch = 1, accumulation = 1;  // utterances of a micro-batch, micro-batches of a step
   std::int64_t frames = 3000, tokens = 32;   // of the longest utterance
   std::optional<RecognizerLimits> judge;     // of evaluations; its batch is an upper bound

@@ -54,7 +54,7 @@ class Case {
   void run(Backend& b) {
     switch (o_.kind) {
       case OperationKind::kForward:
-        return b.linear(x_, w_, {}, y_);
+        return b.linear(x_, w_, {.int8 = o_.rows >= kRowBlock}, y_);  // as audio states have many rows
       case OperationKind::kInputGradient:
         return b.linear_backward(y_, w_, /*add=*/false, dx_);
       case OperationKind::kWeightGradient:
@@ -139,13 +139,13 @@ Mat carve_update(Carver& c, std::int64_t numbers) {
 
 }  // namespace
 
-std::uint64_t OperationTimer::bytes(DType compute, const std::vector<Operation>& operations) {
+std::uint64_t OperationTimer::bytes(Compute compute, const std::vector<Operation>& operations) {
   Carver count = Carver::counting();
   carve_all(count, *make_cpu_backend(compute), operations);
   return count.bytes();
 }
 
-OperationTimer::OperationTimer(DType compute, const std::vector<Operation>& operations)
+OperationTimer::OperationTimer(Compute compute, const std::vector<Operation>& operations)
     : arena_(std::make_unique<Arena>(bytes(compute, operations))),
       backend_(make_cpu_backend(compute)),
       carver_(*arena_) {
@@ -186,13 +186,13 @@ RunMemory StepTimer::carve(Carver& c, Whisper& model, Backend& backend, const Ru
   return carve_run(c, model, backend, backend, learning);
 }
 
-std::uint64_t StepTimer::bytes(Whisper model, DType compute, const RunLimits& limits) {
+std::uint64_t StepTimer::bytes(Whisper model, Compute compute, const RunLimits& limits) {
   Carver count = Carver::counting();
   carve(count, model, *make_cpu_backend(compute), limits);
   return count.bytes();
 }
 
-StepTimer::StepTimer(const Whisper& model, DType compute, const RunLimits& limits)
+StepTimer::StepTimer(const Whisper& model, Compute compute, const RunLimits& limits)
     : model_(model),
       arena_(std::make_unique<Arena>(bytes(model, compute, limits))),
       backend_(make_cpu_backend(compute)) {

@@ -12,8 +12,8 @@ namespace sori {
 // Operations of one compute type, one at a time.
 class OperationTimer {
  public:
-  static std::uint64_t bytes(DType compute, const std::vector<Operation>& operations);  // of the largest
-  OperationTimer(DType compute, const std::vector<Operation>& operations);
+  static std::uint64_t bytes(Compute compute, const std::vector<Operation>& operations);  // of the largest
+  OperationTimer(Compute compute, const std::vector<Operation>& operations);
 
   // The least of several calls after one that warms up: what other programs take from this one is left out.
   double seconds(const Operation& o);
@@ -32,8 +32,8 @@ double update_seconds(std::int64_t numbers);
 class StepTimer {
  public:
   // As plan_memory() wants the model; limits.judge is not used.
-  static std::uint64_t bytes(Whisper model, DType compute, const RunLimits& limits);
-  StepTimer(const Whisper& model, DType compute, const RunLimits& limits);
+  static std::uint64_t bytes(Whisper model, Compute compute, const RunLimits& limits);
+  StepTimer(const Whisper& model, Compute compute, const RunLimits& limits);
 
   double seconds();  // one step: forward, backward, update. Error kNumeric where its loss is no number
 

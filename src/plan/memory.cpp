@@ -63,7 +63,7 @@ BaseBytes base_bytes(Whisper& model) {
   return bytes;
 }
 
-MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, std::size_t utterances) {
+MemoryPlan plan_memory(Whisper& model, Compute compute, const RunLimits& limits, std::size_t utterances) {
   const auto learn = make_cpu_backend(compute), judge = make_cpu_backend(compute);
   MemoryPlan plan;
   Carver run = Carver::counting();

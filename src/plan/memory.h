@@ -31,7 +31,7 @@ struct MemoryPlan {
 
 // The model has its shapes, adapters and trainable marks; its memory is counted anew. Utterances: of the data set,
 // whose lines the program keeps; 0 where it is not known.
-MemoryPlan plan_memory(Whisper& model, DType compute, const RunLimits& limits, std::size_t utterances);
+MemoryPlan plan_memory(Whisper& model, Compute compute, const RunLimits& limits, std::size_t utterances);
 
 // Bytes of the frozen matrices as they lie in the file.
 struct BaseBytes {

@@ -28,9 +28,8 @@ double at_rows(const std::map<std::int64_t, double>& seconds, std::int64_t rows)
   return below->second + share * (above->second - below->second);
 }
 
-DType compute_type(const std::string& name, const std::string& where) {
-  for (const DType type : {DType::kF32, DType::kBF16})
-    if (name_of(type) == name) return type;
+Compute compute_of(const std::string& name, const std::string& where) {
+  if (const auto compute = find_compute(name)) return *compute;
   throw Error{ErrorKind::kInput, fmt::format("\"{}\" is no compute type", name), where, ""};
 }
 
@@ -68,9 +67,9 @@ Operation measured_as(Operation o) {
   return o;
 }
 
-void MachineRates::add(DType compute, const Operation& o, double seconds) { measured_[compute][o] = seconds; }
+void MachineRates::add(Compute compute, const Operation& o, double seconds) { measured_[compute][o] = seconds; }
 
-std::optional<double> MachineRates::measured(DType compute, const Operation& o) const {
+std::optional<double> MachineRates::measured(Compute compute, const Operation& o) const {
   const auto type = measured_.find(compute);
   if (type == measured_.end()) return std::nullopt;
   const Operation as = measured_as(o);
@@ -80,7 +79,7 @@ std::optional<double> MachineRates::measured(DType compute, const Operation& o) 
 }
 
 // Of the same format where there are any.
-std::vector<MachineRates::Point> MachineRates::of_kind(DType compute, const Operation& o) const {
+std::vector<MachineRates::Point> MachineRates::of_kind(Compute compute, const Operation& o) const {
   std::vector<Point> all, same;
   const auto type = measured_.find(compute);
   if (type == measured_.end()) return all;
@@ -92,7 +91,7 @@ std::vector<MachineRates::Point> MachineRates::of_kind(DType compute, const Oper
   return same.empty() ? all : same;
 }
 
-std::optional<double> MachineRates::seconds(DType compute, const Operation& o) const {
+std::optional<double> MachineRates::seconds(Compute compute, const Operation& o) const {
   const std::vector<Point> points = of_kind(compute, o);
   if (points.empty()) return std::nullopt;
   const auto distance = [&](const Point& p) {
@@ -109,7 +108,7 @@ std::optional<double> MachineRates::seconds(DType compute, const Operation& o) c
   return at_rows(seconds, product_rows(o.rows)) * weight_size(o) / weight_size(nearest);
 }
 
-std::optional<double> MachineRates::seconds(DType compute, const Work& work) const {
+std::optional<double> MachineRates::seconds(Compute compute, const Work& work) const {
   const auto found = between_.find(compute);
   const double between = found == between_.end() ? 0 : found->second;
   double sum = 0;
@@ -121,7 +120,7 @@ std::optional<double> MachineRates::seconds(DType compute, const Work& work) con
   return sum;
 }
 
-double MachineRates::best_attention(DType compute) const {
+double MachineRates::best_attention(Compute compute) const {
   double best = 0;
   if (const auto type = measured_.find(compute); type != measured_.end())
     for (const auto& [o, seconds] : type->second)
@@ -151,18 +150,18 @@ MachineRates MachineRates::from_json(const Json& json, const std::string& where)
   MachineRates rates;
   for (const auto& [name, seconds] : json_member(json, "between_seconds_per_number", where).items()) {
     if (!seconds.is_number()) throw Error{ErrorKind::kInput, "a time is not a number", where, ""};
-    rates.set_between(compute_type(name, where), positive(seconds.get<double>(), where));
+    rates.set_between(compute_of(name, where), positive(seconds.get<double>(), where));
   }
   rates.set_update(positive(json_get<double>(json, "update_seconds_per_number", where), where));
   const Json& operations = json_member(json, "operations", where);
   if (!operations.is_array()) throw Error{ErrorKind::kInput, "operations are no list", where, ""};
   for (const Json& row : operations)
-    rates.add(compute_type(json_get<std::string>(row, "compute", where), where), operation_of(row, where),
+    rates.add(compute_of(json_get<std::string>(row, "compute", where), where), operation_of(row, where),
               positive(json_get<double>(row, "seconds", where), where));
   return rates;
 }
 
-double ceiling_seconds(const MachineRates& rates, DType compute, const Work& work) {
+double ceiling_seconds(const MachineRates& rates, Compute compute, const Work& work) {
   const double attention = rates.best_attention(compute);
   double sum = 0;
   for (const auto& [o, times] : work.operations) {

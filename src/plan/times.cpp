@@ -14,7 +14,7 @@ double learning_numbers(Whisper& model) {
 }
 
 // Windows are decoded side by side, and each writes as many tokens.
-std::optional<double> seconds_to_judge(Whisper& model, DType compute, const RecognizerLimits& limits,
+std::optional<double> seconds_to_judge(Whisper& model, Compute compute, const RecognizerLimits& limits,
                                        std::int64_t labels, const MachineRates& rates) {
   const std::int64_t states = (limits.frames + 1) / 2,
                      tokens = std::clamp<std::int64_t>(labels - limits.prompt, 1, limits.new_tokens);

@@ -63,8 +63,10 @@ struct TrainOptions {
              "format of the frozen weights; model: as in the folder; others are made once and kept; auto: the most "
              "precise that fits",
              bases);
-    t.choice("compute", compute, "type of what enters products; bf16 needs half the memory; auto times both",
-             {"auto", "f32", "bf16"});
+    t.choice("compute", compute,
+             "type of what enters products; bf16 needs half the memory; auto times both; int8_bf16: as bf16, and in "
+             "forward the encoder multiplies the codes of an int8 base",
+             {"auto", "f32", "bf16", "int8_bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 
     t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)

@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/tiny_world.h"
+#include "ops/backend.h"
 #include "quant/file_format.h"
 
 namespace sori::test {
@@ -63,6 +64,37 @@ TEST_P(Base, IsUsedFromAFolderThatQuantizeMade) {
             0);
   EXPECT_EQ(SafetensorsFile(folder / "run/adapter_model.safetensors").metadata().at("base"), GetParam());
   EXPECT_FALSE(std::filesystem::exists(folder / "cache"));
+}
+
+// --compute int8_bf16: the codes of an int8 base and of no other, where the CPU multiplies them.
+TEST_P(Base, HasItsCodesMultipliedIfItIsInt8) {
+  const std::vector<std::string> train{"train",        "--model",     path("model"), "--data",           path("data"),
+                                       "--output-dir", path("run"),   "--base",      GetParam(),         "--compute",
+                                       "int8_bf16",    "--max-steps", "4",           "--max-new-tokens", "3",
+                                       "--save-steps", "2",           "--json",      path("train.json")};
+  if (GetParam() != "int8" || !has_int8_products()) {
+    for (const char* verb : {"train", "plan"}) {
+      std::vector<std::string> words{verb, "--model", path("model"), "--base", GetParam(), "--compute", "int8_bf16"};
+      if (words[0] == "train") words = train;
+      EXPECT_EQ(run(words), exit_code(ErrorKind::kUsage)) << verb;
+    }
+    return;
+  }
+  ASSERT_EQ(run(train), 0);
+  EXPECT_EQ(read_json(folder / "train.json").at("compute"), "int8_bf16");
+  const std::string adapter = read_file(folder / "run/adapter_model.safetensors");
+  // Stopped halfway, and went on.
+  std::filesystem::remove(folder / "run/run.json");
+  std::filesystem::remove_all(folder / "run/checkpoint-4");
+  std::vector<std::string> more = train;
+  more.emplace_back("--resume");
+  ASSERT_EQ(run(more), 0);
+  EXPECT_TRUE(read_file(folder / "run/adapter_model.safetensors") == adapter);
+  EXPECT_EQ(run({"plan", "--model", path("model"), "--base", "int8", "--compute", "int8_bf16"}), 0);
+  EXPECT_EQ(run({"evaluate", "--model", path("model"), "--adapter", path("run"), "--data", path("data"), "--base",
+                 "int8", "--compute", "int8_bf16", "--max-new-tokens", "3", "--json", path("score.json")}),
+            0);
+  EXPECT_EQ(read_json(folder / "score.json").at("judge").at("compute"), "int8_bf16");
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Base, ::testing::ValuesIn(file_format_names()),

@@ -93,7 +93,7 @@ class Decoding {
 
 struct Case {
   const char* name;
-  std::unique_ptr<Backend> (*make)(DType);
+  std::unique_ptr<Backend> (*make)(Compute);
   DType compute;
   bool lora;
   double bound;  // between logits read at once and step by step

@@ -17,7 +17,7 @@ namespace sori::test {
 
 struct BackendCase {
   std::string name;
-  std::unique_ptr<Backend> (*make)(DType);
+  std::unique_ptr<Backend> (*make)(Compute);
   DType compute;
   Precision precision;
 };

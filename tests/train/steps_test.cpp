@@ -12,7 +12,7 @@ struct Run {
   const char* name;
   DType compute;
   double tolerance;  // relative, of a loss
-  std::unique_ptr<Backend> (*make)(DType) = make_reference_backend;
+  std::unique_ptr<Backend> (*make)(Compute) = make_reference_backend;
 };
 
 class TenSteps : public testing::TestWithParam<Run> {};

@@ -14,7 +14,7 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(DType compute) : c_(compute) {}
+  explicit CpuBackend(Compute compute) : c_(compute) {}
   DType compute() const override { return c_.compute; }
   const char* name() const override { return "cpu"; }
   std::size_t unplanned_bytes() const { return c_.unplanned_bytes(); }
@@ -23,6 +23,7 @@ class CpuBackend final : public Backend {
     const Carver::In purpose(carver, Purpose::kScratch);
     Scratch shared = Scratch::counting(), own = Scratch::counting();
     carve_linear(shared, own, c_.compute, limits.rows, limits.width);
+    if (c_.int8) carve_linear_int8(shared, limits.rows, limits.width);
     carve_attention(shared, own, c_.compute, c_.threads, limits);
     carve_rows(shared, own, c_.compute, limits);
     const auto give = [&](std::size_t bytes) { return static_cast<std::byte*>(carver.take(bytes)); };
@@ -55,6 +56,8 @@ class CpuBackend final : public Backend {
               "linear: h [N, R], b [out, R]");
       require_compute(e.low_rank->h);
     }
+    const auto* codes = c_.int8 && e.int8 ? std::get_if<Int8>(&w) : nullptr;
+    if (codes && x.rows > 0) return sori::linear_int8(c_, x, *codes, e, y);
     sori::linear(c_, x, w, e, y);
   }
   void linear_backward(ConstMat dy, const BaseWeight& w, bool add, Mat dx) override {
@@ -245,8 +248,9 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(DType compute) {
-  require(compute == DType::kF32 || compute == DType::kBF16, "the compute type is f32 or bf16");
+std::unique_ptr<Backend> make_cpu_backend(Compute compute) {
+  require(compute.type == DType::kF32 || compute.type == DType::kBF16, "the compute type is f32 or bf16");
+  require(!compute.int8 || has_int8_products(), "int8 products are asked for where the CPU has them");
   return std::make_unique<CpuBackend>(compute);
 }
 

@@ -14,11 +14,12 @@
 namespace sori {
 
 struct CpuContext {
-  explicit CpuContext(DType compute_) : compute(compute_), threads(thread_count()), tiles(threads) {
+  explicit CpuContext(Compute c) : compute(c.type), int8(c.int8), threads(thread_count()), tiles(threads) {
     for (int t = 0; t < threads; ++t) own.emplace_back(nullptr, 0);
   }
 
   DType compute;
+  bool int8;
   int threads;  // the most that loops will use
   TileProducts tiles;
   Scratch shared{nullptr, 0};

@@ -21,6 +21,16 @@ void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row af
 // convert's x.
 void few_products(ConstMat x, ConstMat w, DType as, Mat y);
 
+// Products of 8-bit codes (Compute::int8). The CPU multiplies u8 by i8, so rows of x become codes + kCodeOffset, and
+// what that adds is taken from the sums again.
+inline constexpr std::int32_t kCodeOffset = 128;
+// codes [N, C] and steps [N] of x (f32 or bf16): code and scale as quantise_int8() has them. The step of a row with
+// NaN or infinity is NaN.
+void encode_rows(ConstMat x, std::uint8_t* codes, float* steps);
+void sum_codes(const Int8& w, std::int64_t first, std::int64_t rows, std::int32_t* sums);  // of each row
+// t: sums of products, i32, in; (sum - kCodeOffset * column_sums) * (row step * column step), f32, out.
+void scale_codes(const float* row_steps, const float* column_steps, const std::int32_t* column_sums, Mat t);
+
 // Products on CPUs for which oneDNN has no kernel of packed weights (matmul.h). A strip is strip_columns() columns of b
 // [K, n], row after row, in f32; strips lie one behind the other, columns behind the last are zero.
 std::int64_t strip_columns();

@@ -27,8 +27,21 @@ class OneThread {
 };
 
 dnnl::memory::data_type to_dnnl(DType type) {
-  require(type == DType::kF32 || type == DType::kBF16, "products are f32 or bf16");
-  return product_type(type) == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  switch (product_type(type)) {
+    case DType::kF32:
+      return dnnl::memory::data_type::f32;
+    case DType::kBF16:
+      return dnnl::memory::data_type::bf16;
+    case DType::kI8:
+      return dnnl::memory::data_type::s8;
+    case DType::kU8:
+      return dnnl::memory::data_type::u8;
+    case DType::kI32:
+      return dnnl::memory::data_type::s32;
+    default:
+      require(false, "products are f32, bf16 or i8");
+      return dnnl::memory::data_type::undef;
+  }
 }
 
 Desc strided(std::int64_t rows, std::int64_t cols, DType type, std::int64_t ld, bool transposed) {
@@ -45,8 +58,9 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const TileShap
     post.append_sum(1);
     attributes.set_post_ops(post);
   }
-  const Desc a = strided(s.m, s.k, s.type, s.a_transposed ? s.m : s.k, s.a_transposed);
-  const Desc c = strided(s.m, s.n, DType::kF32, s.n, false);
+  const bool codes = s.type == DType::kI8;
+  const Desc a = strided(s.m, s.k, codes ? DType::kU8 : s.type, s.a_transposed ? s.m : s.k, s.a_transposed);
+  const Desc c = strided(s.m, s.n, codes ? DType::kI32 : DType::kF32, s.n, false);
   return {{a, b, c}, attributes, engine};
 }
 
@@ -75,7 +89,7 @@ class DnnlProduct : public TileProduct {
                             {DNNL_ARG_SCRATCHPAD, dnnl::memory(d.scratchpad_desc(), engine, pad)}});
     }
   }
-  void run(int thread, const void* a, const void* b, float* c) override {
+  void run(int thread, const void* a, const void* b, void* c) override {
     Arguments& arguments = arguments_[static_cast<std::size_t>(thread)];
     a = widener_.widen(thread, a, 1, a_values_, a_values_);
     if (b_values_ > 0) b = widener_.widen(thread, b, 1, b_values_, b_values_, a_values_);
@@ -229,6 +243,8 @@ DType product_type(DType type) {
   static const bool native = has_instructions(dnnl::cpu_isa::avx512_core_bf16);
   return type == DType::kBF16 && !native ? DType::kF32 : type;
 }
+
+bool has_int8_products() { return has_instructions(dnnl::cpu_isa::avx512_core_vnni); }
 
 std::string product_library() {
   const dnnl::version_t* v = dnnl::version();

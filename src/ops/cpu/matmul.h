@@ -15,8 +15,8 @@ namespace sori {
 
 inline constexpr std::int64_t kTileRows = 64;
 
-// c [m, n] f32 = (or +=, if add) scale * a [m, k] b [k, n]. Rows lie without gaps: for anything else oneDNN 2.6 falls
-// back to a loop that is a thousand times slower.
+// c [m, n] f32 = (or +=, if add) scale * a [m, k] b [k, n]; of type i8: a is u8, b i8, c i32. Rows lie without gaps:
+// for anything else oneDNN 2.6 falls back to a loop that is a thousand times slower.
 struct TileShape {
   enum class B : std::uint8_t { kPacked, kRows, kColumns };  // the kernels' own order; [k, n]; stored as [n, k]
   std::int64_t m = 0, n = 0, k = 0;
@@ -32,7 +32,7 @@ struct TileShape {
 class TileProduct {
  public:
   virtual ~TileProduct() = default;
-  virtual void run(int thread, const void* a, const void* b, float* c) = 0;
+  virtual void run(int thread, const void* a, const void* b, void* c) = 0;
   virtual const char* implementation() const = 0;  // "strips", or oneDNN's name, as "brg:avx512_core_bf16"
   virtual std::size_t heap_bytes() const = 0;      // that no room was given for
 };

@@ -72,6 +72,21 @@ Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
   return panel;
 }
 
+Panel make_code_panel(CpuContext& c, const Int8& w, std::int64_t first, std::int64_t cols, std::int64_t block) {
+  Panel panel{nullptr, w.cols, cols, block, 0};
+  panel.block_bytes = c.tiles.packed_bytes(w.cols, panel.width(0), DType::kI8);
+  panel.data = static_cast<std::byte*>(c.shared.take(panel.block_bytes * static_cast<std::size_t>(panel.blocks())));
+  const auto packer = [&](std::int64_t n) {
+    return &c.tiles.packer(w.cols, n, DType::kI8, TileShape::B::kColumns, w.cols);
+  };
+  TilePacker *const full = packer(panel.width(0)), *const last = packer(panel.width(panel.blocks() - 1));
+  c.for_each(panel.blocks(), [&](std::int64_t i, int thread) {
+    (i + 1 < panel.blocks() ? full : last)
+        ->run(thread, w.codes + (first + i * block) * w.cols, const_cast<std::byte*>(panel.at(i)));
+  });
+  return panel;
+}
+
 // Rows of an operand without gaps: where they lie, or copied.
 ConstMat without_gaps(ConstMat m, Scratch& scratch) {
   if (m.contiguous()) return m;
@@ -86,7 +101,7 @@ PanelTiles::PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, 
       tiles_[last_row][last_col] = &c.tiles.product({.m = rows(last_row ? row_tiles() - 1 : 0),
                                                      .n = panel.width(last_col ? panel.blocks() - 1 : 0),
                                                      .k = panel.depth,
-                                                     .type = c.compute,
+                                                     .type = a.type == DType::kU8 ? DType::kI8 : a.type,
                                                      .add = add,
                                                      .scale = scale});
 }

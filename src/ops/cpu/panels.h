@@ -30,6 +30,8 @@ struct Panel {
 };
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block);
+// The codes of rows [first, first + cols) of w, for products by codes.
+Panel make_code_panel(CpuContext& c, const Int8& w, std::int64_t first, std::int64_t cols, std::int64_t block);
 
 // Rows of an operand without gaps: where they lie, or copied.
 ConstMat without_gaps(ConstMat m, Scratch& scratch);
@@ -37,7 +39,7 @@ ConstMat without_gaps(ConstMat m, Scratch& scratch);
 // Tiles [64, block] of a product of one panel: full or last in rows and in columns.
 class PanelTiles {
  public:
-  PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, float scale);
+  PanelTiles(CpuContext& c, const Panel& panel, ConstMat a, bool add, float scale);  // a u8: of codes
   std::int64_t row_tiles() const { return pieces(a_.rows, kTileRows); }
   std::int64_t rows(std::int64_t i) const { return std::min(kTileRows, a_.rows - i * kTileRows); }
   Mat tile(std::int64_t row_tile, std::int64_t block, Scratch& own) const {

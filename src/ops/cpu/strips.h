@@ -15,12 +15,12 @@ class StripProduct final : public TileProduct {
   StripProduct(const TileShape& shape, const std::vector<TileProducts::Room>& rooms, std::size_t threads)
       : shape_(shape), widener_(shape.type, shape.m * shape.k, rooms, threads) {}
 
-  void run(int thread, const void* a, const void* b, float* c) override {
+  void run(int thread, const void* a, const void* b, void* c) override {
     const std::int64_t values = shape_.m * shape_.k;
     const bool turned = shape_.a_transposed, columns = shape_.b == TileShape::B::kColumns;
     const ConstMat wide =
         operand(widener_.widen(thread, a, 1, values, values), DType::kF32, turned, shape_.m, shape_.k);
-    const Mat to(c, shape_.m, shape_.n);
+    const Mat to(static_cast<float*>(c), shape_.m, shape_.n);
     if (shape_.b == TileShape::B::kPacked)
       return kernels::multiply_packed(wide, turned, static_cast<const float*>(b), shape_.scale, shape_.add, to);
     kernels::multiply_plain(wide, turned, operand(b, shape_.type, columns, shape_.k, shape_.n), columns, shape_.scale,

@@ -44,6 +44,26 @@ inline Matrix<double> read(const BaseWeight& w, DType as) {
   return read(ConstMat(decoded));
 }
 
+// Codes of 8 bits and their step, whose product is not rounded.
+inline Matrix<double> read_codes(const Int8& w) {
+  Matrix<double> out(w.rows, w.cols);
+  for (std::int64_t r = 0; r < w.rows; ++r)
+    for (std::int64_t c = 0; c < w.cols; ++c) out(r, c) = static_cast<double>(w.codes[r * w.cols + c]) * step_of(w, r);
+  return out;
+}
+
+// x as codes of its rows.
+inline Matrix<double> read_coded(ConstMat x) {
+  const auto n = static_cast<std::size_t>(x.cols);
+  std::vector<std::int8_t> codes(static_cast<std::size_t>(x.rows) * n);
+  std::vector<float> absmax(static_cast<std::size_t>(x.rows)), row(n);
+  for (std::int64_t r = 0; r < x.rows; ++r) {
+    for (std::int64_t c = 0; c < x.cols; ++c) row[static_cast<std::size_t>(c)] = x.at(r, c);
+    absmax[static_cast<std::size_t>(r)] = quantise_int8(row, {codes.data() + static_cast<std::size_t>(r) * n, n});
+  }
+  return read_codes({codes.data(), absmax.data(), x.rows, x.cols});
+}
+
 // The only place where a result is rounded: once to f32, and from there once more where m is bf16 (as hardware does,
 // which accumulates in f32).
 inline void write(const Matrix<double>& from, Mat m) {

@@ -33,8 +33,8 @@ bool inside_rows(const RowSpan& s, std::int64_t rows) {
 
 class ReferenceBackend final : public Backend {
  public:
-  explicit ReferenceBackend(DType compute) : compute_(compute) {
-    require(compute == DType::kF32 || compute == DType::kBF16, "the compute type is f32 or bf16");
+  explicit ReferenceBackend(Compute compute) : compute_(compute.type), int8_(compute.int8) {
+    require(compute_ == DType::kF32 || compute_ == DType::kBF16, "the compute type is f32 or bf16");
   }
   DType compute() const override { return compute_; }
   const char* name() const override { return "reference"; }
@@ -46,8 +46,13 @@ class ReferenceBackend final : public Backend {
     require(e.add.empty() || e.add.same_shape(y), "linear: what is added has the shape of y");
     require_compute(x);
     LinearInput<double> in;
-    in.x = read(x);
-    in.w = read(w, compute_);
+    if (const auto* codes = int8_ && e.int8 ? std::get_if<Int8>(&w) : nullptr) {
+      in.x = read_coded(x);
+      in.w = read_codes(*codes);
+    } else {
+      in.x = read(x);
+      in.w = read(w, compute_);
+    }
     in.bias = read(e.bias, y.cols);
     in.gelu = e.gelu;
     in.add = read(e.add);
@@ -277,10 +282,11 @@ class ReferenceBackend final : public Backend {
   }
 
   DType compute_;
+  bool int8_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_reference_backend(DType compute) { return std::make_unique<ReferenceBackend>(compute); }
+std::unique_ptr<Backend> make_reference_backend(Compute compute) { return std::make_unique<ReferenceBackend>(compute); }
 
 }  // namespace sori
