@@ -105,24 +105,21 @@ def end_of_text(model):
 
 def sori_model(args, base, work):
     """The folder that sori reads: quantised, and where --exactly says so, without an end."""
-    folder = args.model
-    if base != "model":
-        folder = work / base
-        if folder.exists():
-            return folder
+    folder = args.model if base == "model" else work / base
+    if not folder.exists():
         subprocess.run([args.sori, "quantize", args.model, folder, "--base", base], check=True, stdout=sys.stderr)
-    if args.exactly:
-        endless = work / f"endless-{base}"
-        endless.mkdir()
-        for file in folder.iterdir():
-            (endless / file.name).symlink_to(file.resolve())
-        path = endless / "generation_config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
-        config["suppress_tokens"] = [*(config.get("suppress_tokens") or []), end_of_text(args.model)]
-        path.unlink()
-        path.write_text(json.dumps(config), encoding="utf-8")
-        folder = endless
-    return folder
+    endless = work / f"endless-{base}"
+    if not args.exactly or endless.exists():
+        return endless if args.exactly else folder
+    endless.mkdir()
+    for file in folder.iterdir():
+        (endless / file.name).symlink_to(file.resolve())
+    path = endless / "generation_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["suppress_tokens"] = [*(config.get("suppress_tokens") or []), end_of_text(args.model)]
+    path.unlink()
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return endless
 
 
 def run_sori(args, folder, compute, context):

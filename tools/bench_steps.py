@@ -2,13 +2,14 @@
 """Seconds and memory of a training step, beside transformers + PEFT + bitsandbytes on the same folder; prints JSON.
 
 usage: bench_steps.py --sori BINARY --peer PYTHON MODEL [--method lora|full] [--base model|int8|nf4] [--batch 1] [--steps 5]
-                      [--rounds 1] [--only SETTING]... [--isa AVX2|AVX512_CORE]
+                      [--rounds 1] [--only SETTING]... [--without WORD]... [--isa AVX2|AVX512_CORE]
 
 Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW in f32. --method full: all weights learn instead, in bf16; the
 peer's with AdamW states in bf16, sori's in `sori experiment memory`: layers recomputed, 8-bit AdamW fused into backward, sound read. Each setting is a process of its own, sori's
 and the peer's in turn, as many times as --rounds says; a figure is the median of its steps after the first of each process, so the peer's
 compiling is not counted. Settings of both: products in f32 or bf16 (autocast for the peer), layers recomputed or not; of the peer also
-torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"). --isa limits both to the instructions of smaller CPUs (MKL may
+torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"), --without leaves out those that hold a word ("compiled"). On an
+int8 base sori's products are also those of codes (int8_bf16). --isa limits both to the instructions of smaller CPUs (MKL may
 obey on Intel's alone). Memory is the process's own peak (VmHWM): of the whole process for sori, and of the steps after the first alone for the peer, whose loading and
 compiling need more.
 """
@@ -72,7 +73,7 @@ def peer_step(model_folder, full, base, batch, steps, compute, recompute, compil
     return {"seconds": seconds[1:], "first_seconds": seconds[0], "peak_resident_bytes": peak * 1024, "threads": torch.get_num_threads()}
 
 
-def settings(full):
+def settings(full, base):
     """Their names and how to run them: who, compute type, layers recomputed, compiled."""
     found = {}
     for compute in ("bf16",) if full else ("f32", "bf16"):
@@ -80,6 +81,8 @@ def settings(full):
             kept = "layers recomputed" if recompute else "everything kept"
             if recompute or not full:
                 found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
+            if compute == "bf16" and base == "int8" and not full:
+                found[f"sori int8_bf16, {kept}"] = ("sori", "int8_bf16", recompute, False)
             found[f"peer {compute}, {kept}"] = ("peer", compute, recompute, False)
             found[f"peer {compute}, {kept}, compiled"] = ("peer", compute, recompute, True)
     return found
@@ -174,10 +177,12 @@ def main():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--isa", choices=ISA)
     args = parser.parse_args()
 
-    chosen = {name: how for name, how in settings(args.method == "full").items() if not args.only or any(name.startswith(only) for only in args.only)}
+    chosen = {name: how for name, how in settings(args.method == "full", args.base).items()
+              if (not args.only or any(name.startswith(only) for only in args.only)) and not any(word in name for word in args.without)}
     runs = {name: [] for name in chosen}
     before = os.getloadavg()
     for _ in range(args.rounds):

@@ -54,7 +54,8 @@ class Case {
   void run(Backend& b) {
     switch (o_.kind) {
       case OperationKind::kForward:
-        return b.linear(x_, w_, {.int8 = o_.rows >= kRowBlock}, y_);  // as audio states have many rows
+        return b.linear(x_, w_, {.int8 = o_.rows >= kRowBlock && o_.out <= kManyOutputs},
+                        y_);  // as audio states have many rows
       case OperationKind::kInputGradient:
         return b.linear_backward(y_, w_, /*add=*/false, dx_);
       case OperationKind::kWeightGradient:
