@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # everything lies in the folder given; read when the packages are imported
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from golden import audio, optimizer, quant, real, text, tiny  # noqa: E402
+from golden import audio, optimizer, quant, quantised, real, text, tiny  # noqa: E402
 
 FILES = {
     "tokenizer": text.tokenizer,
@@ -29,6 +29,7 @@ FILES = {
     "adamw_8bit": optimizer.adamw_8bit,
     "quant": quant.quant,
     "fp8": quant.fp8,
+    "quantised": quantised.quantised,
     "real_logits": real.logits,
     "greedy": real.greedy,
     "beams": real.beams,
