@@ -84,7 +84,7 @@ class Merger {
  public:
   Merger(Options o, const Scored* scored, const ModelFolder& model, std::string learnt_on, Log& log)
       : o_(std::move(o)), scored_(scored), learnt_on_(std::move(learnt_on)), log_(log) {
-    if (scored_) o_.judge.compute = name_of(choose_compute(o_.judge.compute, model.base, model.model.config, log_));
+    if (scored_) o_.judge.compute = name_of(choose_compute(o_.judge.compute, "merged", model.model.config, log_));
   }
 
   Candidate make(const std::string& onto) {

@@ -11,9 +11,9 @@
 namespace sori {
 
 struct DecodeRules {
-  std::vector<int> suppress;        // never
-  std::vector<int> begin_suppress;  // not as the first token after the prompt
-  int no_repeat_ngram_size = 0;     // so many tokens in a row stand only once in a text; 0: any number of times
+  std::vector<int> suppress{};        // never
+  std::vector<int> begin_suppress{};  // not as the first token after the prompt
+  int no_repeat_ngram_size = 0;       // so many tokens in a row stand only once in a text; 0: any number of times
 };
 
 // Without the file or its keys there are no rules. Timestamps follow no rule of their own: after <|notimestamps|> the

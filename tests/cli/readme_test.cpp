@@ -59,6 +59,19 @@ TEST(Readme, ItsSixCommandsRunOnAFolderOfOnesOwn) {
   std::filesystem::current_path("/");
 }
 
+// The Korean page has the same commands, and their order.
+TEST(Readme, SpeaksOfTheSameCommandsInBothLanguages) {
+  const auto commands = [](const char* page) {
+    std::vector<std::vector<std::string>> all;
+    const std::string text = read_file(Path(SORI_SOURCE_DIR) / page);
+    for (const char* start : {"./quickstart.sh", "sori import"})
+      for (const std::string& line : block_of(text, start)) all.push_back(words_of(line));
+    return all;
+  };
+  EXPECT_EQ(commands("README.md").size(), 8u);
+  EXPECT_EQ(commands("README.ko.md"), commands("README.md"));
+}
+
 TEST(Readme, NamesOnlyOptionsThatExist) {
   std::map<std::string, std::string> help;
   std::string all;
@@ -69,7 +82,7 @@ TEST(Readme, NamesOnlyOptionsThatExist) {
   // Of the two scripts, of git, cmake and ctest, and of everything.
   const std::vector<std::string> others{"--quick", "--model", "--data",   "--fast",  "--sanitize", "--oracle",
                                         "--help",  "--build", "--preset", "--gtest", "--version"};
-  std::vector<Path> pages{"README.md"};
+  std::vector<Path> pages{"README.md", "README.ko.md"};
   for (const Path& page : list_files(Path(SORI_SOURCE_DIR) / "docs"))
     if (page.extension() == ".md") pages.push_back("docs" / page);
   std::size_t found = 0;

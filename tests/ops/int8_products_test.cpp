@@ -83,7 +83,9 @@ class Int8Products : public ::testing::TestWithParam<DType> {
     backend_->carve_scratch(carver, limits);
   }
   void TearDown() override {
-    if (backend_) EXPECT_EQ(unplanned_bytes(*backend_), 0u);
+    if (backend_) {
+      EXPECT_EQ(unplanned_bytes(*backend_), 0u);
+    }
   }
   Mat mat(DType type, std::int64_t rows, std::int64_t cols) {
     memory_.emplace_back(static_cast<std::size_t>(rows * cols) * 4 + 64);
