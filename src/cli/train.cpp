@@ -151,8 +151,9 @@ class Run {
     Output output(o_, needed);
     context_ = choose_context(o_.audio_context, tuned_context(model_, initial_ ? &*initial_ : nullptr), kLearntContext);
     choose_what_learns();
-    const Compute compute = choose_compute(asked_compute(), asked_base() == "model" ? model_.base : asked_base(),
-                                           model_.model.config, log_);
+    const std::string base = asked_base();
+    const Compute compute =
+        choose_compute(asked_compute(), base == "model" ? model_.base : base, model_.model.config, log_);
     const ExampleMaker maker(model_.tokenizer, example_options());
     choose_utterances(maker);
     const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
