@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Makes a Korean speech corpus in the layout of KsponSpeech: sentences of Debian's Korean help pages, spoken by espeak-ng.
 
-usage: make_corpus.py OUT [--train 2000] [--dev 100] [--eval 200] [--seed 0] [--table FILE]
+usage: make_corpus.py OUT [--train 2000] [--dev 100] [--eval 200] [--seed 0] [--unseen-voices] [--conditions noise,band] [--table FILE]
 
 Layout: 16 kHz mono s16le .pcm without a header, a CP949 .txt beside each training file, UTF-8 .trn lists; evaluation files end in
 a surplus byte and have no .txt, as in the original. The transcripts carry noise labels, fillers, repeated starts and
 (spelling)/(pronunciation) pairs; what is spoken is exactly the pronunciation side. No sentence stands in two splits. The same
-arguments give the same bytes; what exists is not made again. --table also writes "path<TAB>spoken text", train first, then eval.
+arguments give the same bytes; what exists is not made again. --unseen-voices: evaluation is spoken by voices that training never hears.
+--conditions: the evaluation files once more as eval_noise (pink noise, 10 dB below the speech) and eval_band (300 - 3400 Hz, as by
+radio). --table also writes "path<TAB>spoken text", train first, then eval.
 """
 import argparse
+import array
 import json
+import math
 import os
 import random
 import re
@@ -22,6 +26,7 @@ from pathlib import Path
 HELP = Path("/usr/share/libreoffice/help/ko/text")
 RATE = 16000
 VOICES = [f"ko+{sex}{number}" for sex in "mf" for number in range(1, 5)]
+UNSEEN_VOICES = [f"ko+{voice}" for voice in ("m5", "m6", "m7", "m8", "f5", "klatt2", "steph", "max")]
 POOL = 1000  # sentences set apart for eval, and as many for dev, so that the splits do not move when their sizes change
 
 FILLERS = ["아", "음", "그", "어", "저", "에"]
@@ -157,10 +162,10 @@ def decorate(words, rng):
     return " ".join(raw for raw, _ in out), " ".join(spoken for _, spoken in out if spoken)
 
 
-def path_of(split, index):
+def path_of(split, index, condition="clean"):
     """The original's names: ids from 1 in folders of 1,000, dev from 620,001, evaluation files E00001 onwards."""
     if split == "eval":
-        return f"KsponSpeech_eval/eval_clean/KsponSpeech_E{index + 1:05}.pcm"
+        return f"KsponSpeech_eval/eval_{condition}/KsponSpeech_E{index + 1:05}.pcm"
     number = index + (620001 if split == "dev" else 1)
     part = "05" if split == "dev" else "01"
     return f"KsponSpeech_{part}/KsponSpeech_{(number - 1) // 1000 + 1:04}/KsponSpeech_{number:06}.pcm"
@@ -174,19 +179,49 @@ def write(path, data):
     temporary.replace(path)
 
 
-def speak(text, rng):
-    """16 kHz s16le samples. No dither, so that the bytes are the same every time; a little headroom for the filter."""
-    voice = ["espeak-ng", "--stdout", "-v", rng.choice(VOICES), "-s", str(rng.randint(125, 160)), "-p", str(rng.randint(35, 65)), "--", text]
-    resample = ["sox", "-D", "--ignore-length", "-t", "wav", "-", "-t", "raw", "-r", str(RATE), "-e", "signed-integer", "-b", "16", "-c", "1",
-                "-", "vol", "0.9"]
+RAW = ["-t", "raw", "-r", str(RATE), "-e", "signed-integer", "-b", "16", "-c", "1"]
+
+
+def sox(data, *arguments):
+    """What sox makes of these bytes; no dither, so that the bytes are the same every time."""
+    return subprocess.run(["sox", "-D", *arguments], input=data, check=True, capture_output=True).stdout
+
+
+def speak(text, rng, voices=VOICES):
+    """16 kHz s16le samples; a little headroom for the filter."""
+    voice = ["espeak-ng", "--stdout", "-v", rng.choice(voices), "-s", str(rng.randint(125, 160)), "-p", str(rng.randint(35, 65)), "--", text]
     spoken = subprocess.run(voice, check=True, capture_output=True).stdout
-    return subprocess.run(resample, input=spoken, check=True, capture_output=True).stdout
+    return sox(spoken, "--ignore-length", "-t", "wav", "-", *RAW, "-", "vol", "0.9")
+
+
+def samples(data):
+    return array.array("h", data[:len(data) // 2 * 2])
+
+
+def add_noise(speech, noise, rng, decibels):
+    """A part of `noise`, so many decibels below the speech (ratio of mean squares), added; both s16le."""
+    voice = samples(speech)
+    start = rng.randrange(max(1, len(noise) - len(voice)))
+    part = noise[start:start + len(voice)]
+    power = lambda x: sum(v * v for v in x) / max(1, len(x))  # noqa: E731
+    gain = math.sqrt(power(voice) / max(power(part), 1e-9) / 10 ** (decibels / 10))
+    mixed = (max(-32768, min(32767, round(v + gain * n))) for v, n in zip(voice, part))
+    return array.array("h", mixed).tobytes()
+
+
+def pink_noise(seconds=120):
+    """The same every time: sox begins its noise anew in each process (-R, its default)."""
+    return samples(sox(b"", "-R", "-n", *RAW, "-", "synth", str(seconds), "pinknoise", "vol", "0.5"))
+
+
+def by_radio(speech):
+    return sox(speech, *RAW, "-", *RAW, "-", "sinc", "300-3400")
 
 
 class Utterance:
-    def __init__(self, split, index, words, seed):
+    def __init__(self, split, index, words, seed, voices=VOICES):
         self.rng = random.Random(f"{seed}/{split}/{index}")
-        self.split = split
+        self.seed, self.split, self.index, self.voices = seed, split, index, voices
         self.path = path_of(split, index)
         self.raw, self.spoken = decorate(words, self.rng)
 
@@ -195,10 +230,18 @@ class Utterance:
         if self.split != "eval":
             write(target.with_suffix(".txt"), (self.raw + "\n").encode("cp949"))
         if not target.exists():
-            write(target, speak(self.spoken, self.rng) + (b"\0" if self.split == "eval" else b""))
+            write(target, speak(self.spoken, self.rng, self.voices) + (b"\0" if self.split == "eval" else b""))
+
+    def make_condition(self, out, condition, noise):
+        target = out / path_of(self.split, self.index, condition)
+        if target.exists():
+            return
+        speech = (out / self.path).read_bytes()[:-1]
+        rng = random.Random(f"{self.seed}/{condition}/{self.index}")
+        write(target, (add_noise(speech, noise, rng, 10) if condition == "noise" else by_radio(speech)) + b"\0")
 
 
-def utterances(sizes, seed):
+def utterances(sizes, seed, unseen_voices=False):
     pool = sentences()
     random.Random(seed).shuffle(pool)
     parts = {"eval": pool[:POOL], "dev": pool[POOL:2 * POOL], "train": pool[2 * POOL:]}
@@ -206,7 +249,8 @@ def utterances(sizes, seed):
     for split, size in sizes.items():
         if size > len(parts[split]):
             sys.exit(f"make_corpus: there are only {len(parts[split])} sentences for {split}; ask for fewer than {size}")
-        out[split] = [Utterance(split, i, words, seed) for i, words in enumerate(parts[split][:size])]
+        voices = UNSEEN_VOICES if split == "eval" and unseen_voices else VOICES
+        out[split] = [Utterance(split, i, words, seed, voices) for i, words in enumerate(parts[split][:size])]
     return out
 
 
@@ -223,18 +267,30 @@ def main():
     parser.add_argument("out", type=Path)
     for name, size in (("train", 2000), ("dev", 100), ("eval", 200), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=size)
+    parser.add_argument("--unseen-voices", action="store_true")
+    parser.add_argument("--conditions", default="", help="noise,band")
     parser.add_argument("--table", type=Path)
     args = parser.parse_args()
     if not HELP.is_dir():
         sys.exit("make_corpus: the package libreoffice-help-ko is missing; run scripts/bootstrap.sh")
 
-    claim(args.out, {"version": 1, "seed": args.seed})
-    made = utterances({"train": args.train, "dev": args.dev, "eval": args.eval}, args.seed)
+    conditions = [c for c in args.conditions.split(",") if c]
+    if not set(conditions) <= {"noise", "band"}:
+        sys.exit(f"make_corpus: --conditions {args.conditions} knows noise and band")
+
+    claim(args.out, {"version": 1, "seed": args.seed} | ({"unseen_voices": True} if args.unseen_voices else {}))
+    made = utterances({"train": args.train, "dev": args.dev, "eval": args.eval}, args.seed, args.unseen_voices)
     everything = [utterance for split in made.values() for utterance in split]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(lambda utterance: utterance.make(args.out), everything), 1):
             if done % 500 == 0:
                 print(f"{done} of {len(everything)} utterances", file=sys.stderr)
+    noise = pink_noise() if "noise" in conditions else None
+    for condition in conditions:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda utterance: utterance.make_condition(args.out, condition, noise), made["eval"]))
+        lines = (f"{path_of('eval', u.index, condition)} :: {u.raw}\n" for u in made["eval"])
+        write(args.out / f"eval_{condition}.trn", "".join(lines).encode())
     for split, name in (("train", "train"), ("dev", "dev"), ("eval", "eval_clean")):
         write(args.out / f"{name}.trn", "".join(f"{u.path} :: {u.raw}\n" for u in made[split]).encode())
     if args.table:

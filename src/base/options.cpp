@@ -287,6 +287,15 @@ void require_given(const OptionTable& table) {
                   fmt::format("give {} ({})", o.positional ? o.name : "--" + o.name + " " + o.kind, o.help));
 }
 
+std::string word_of(const Json& value) {
+  if (value.is_array()) {
+    std::vector<std::string> words;
+    for (const Json& v : value) words.push_back(v.get<std::string>());
+    return fmt::format("{}", fmt::join(words, ","));
+  }
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {
   std::string best;
   std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;

@@ -94,6 +94,9 @@ void require_given(const OptionTable& table);
 void fill_options(OptionTable& table, const std::vector<std::pair<std::string, Json>>& values,
                   const std::string& where);
 
+// A value as the command line writes it: a list as "a,b,c".
+std::string word_of(const Json& value);
+
 // The known name nearest to a misspelt one by edit distance; empty when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 

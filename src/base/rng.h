@@ -16,7 +16,8 @@ enum class Draw : std::uint32_t {
   kNoise = 4,
   kRandomWeights = 5,
   kRounding = 6,
-  kContext = 7
+  kContext = 7,
+  kBootstrap = 8
 };
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);

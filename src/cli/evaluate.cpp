@@ -28,6 +28,13 @@ std::string row(const char* name, const ErrorCounts& c) {
                      c.errors(), c.reference_length, c.substitutions, c.deletions, c.insertions);
 }
 
+// [errors, length] of each utterance, in the split's order: what intervals are computed from.
+Json cer_counts(const EvalResult& r) {
+  Json counts = Json::array();
+  for (const Prediction& p : r.predictions) counts.push_back({p.score.cer.errors(), p.score.cer.reference_length});
+  return counts;
+}
+
 std::string worst_ten(const EvalResult& r, const std::vector<Utterance>& utterances) {
   std::string text;
   for (const std::size_t i : worst(r, 10))
@@ -61,6 +68,7 @@ int run_evaluate(const Verb& verb, const std::vector<std::string>& words, Log& l
   result["split"] = o.split.split;
   result["data_hash"] = set.hash;
   result["judge"] = judge.record();
+  result["cer_counts"] = cer_counts(r);
   result["ready_seconds"] = ready;  // of mapping the model and handing out its memory
   write_json(json_path, result);
   print_result(text);

@@ -168,15 +168,6 @@ std::vector<Setting> settings_of(const OptionTable& table, const Planned& p, con
   return settings;
 }
 
-std::string word_of(const Json& value) {
-  if (value.is_array()) {
-    std::vector<std::string> words;
-    for (const Json& v : value) words.push_back(v.get<std::string>());
-    return fmt::format("{}", fmt::join(words, ","));
-  }
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 std::string command_of(const std::vector<Setting>& settings) {
   const std::map<std::string, std::string> unnamed{{"model", "MODEL"}, {"data", "DATA"}, {"output-dir", "RUN"}};
   std::string line = "sori train";

@@ -1,31 +1,9 @@
 #include "cli/run_file.h"
 
-#include <toml++/toml.h>
+#include "base/toml.h"
 
 namespace sori {
 namespace {
-
-Json value_of(const toml::node& node, const std::string& where) {
-  if (const auto* text = node.as_string()) return text->get();
-  if (const auto* number = node.as_integer()) return number->get();
-  if (const auto* number = node.as_floating_point()) return number->get();
-  if (const auto* flag = node.as_boolean()) return flag->get();
-  if (const auto* list = node.as_array()) {
-    Json values = Json::array();
-    for (const toml::node& element : *list) values.push_back(value_of(element, where));
-    return values;
-  }
-  throw Error{ErrorKind::kUsage, "is a table or a date", where, "write options as name = value, without [sections]"};
-}
-
-toml::table parse_toml(const std::string& text, const std::string& where) {
-  try {
-    return toml::parse(std::string_view(text));
-  } catch (const toml::parse_error& e) {
-    throw Error{ErrorKind::kInput, std::string(e.description()), fmt::format("{}:{}", where, e.source().begin.line),
-                "write options as TOML: name = \"text\", name = 3, name = true, name = [\"a\", \"b\"]"};
-  }
-}
 
 // JSON's escapes are TOML's too; what it leaves alone but for one is allowed in TOML.
 std::string toml_of(const Setting& s) {
@@ -45,9 +23,12 @@ std::string toml_of(const Setting& s) {
 void read_run_file(OptionTable& table, const Path& path) {
   const std::string where = path.string(), text = read_file(path, kMaxRunFile);
   std::vector<std::pair<std::string, Json>> values;
-  for (const auto& [key, node] : parse_toml(text, where)) {
-    const std::string name(key.str());
-    values.emplace_back(name, value_of(node, where + ": " + name));
+  const Json options = parse_toml(text, where);
+  for (const auto& [name, value] : options.items()) {
+    if (value.is_object())
+      throw Error{ErrorKind::kUsage, "is a table", where + ": " + name,
+                  "write options as name = value, without [sections]"};
+    values.emplace_back(name, value);
   }
   fill_options(table, values, where);
 }

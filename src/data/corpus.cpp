@@ -21,7 +21,12 @@ std::string split_of_name(const std::string& name) {
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   const auto found = kKnown.find(lower);
-  return found == kKnown.end() ? "" : found->second;
+  if (found != kKnown.end()) return found->second;
+  // eval_noise, eval_phone: more lists of the same kind keep their names.
+  const bool further = lower.starts_with("eval_") && lower.size() <= 40 && std::ranges::all_of(lower, [](char c) {
+                         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+                       });
+  return further ? lower : "";
 }
 
 std::string split_of_path(const std::string& path) {

@@ -47,8 +47,8 @@ Corpus read_ksponspeech(const Path& source, const Progress& progress);
 Corpus read_folder(const Path& source, const Progress& progress);
 Corpus read_table(const Path& source, const CorpusOptions& options);
 
-// The split that a name means: train, dev, eval, eval_clean, eval_other; empty for other names. "validation" is dev,
-// "test" eval.
+// The split that a name means: train, dev, eval, eval_clean, eval_other, any eval_X; empty for other names.
+// "validation" is dev, "test" eval.
 std::string split_of_name(const std::string& name);
 // The same for the folders of a relative path, the outermost first.
 std::string split_of_path(const std::string& path);

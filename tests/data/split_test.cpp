@@ -57,6 +57,8 @@ TEST(SplitNames, AreRecognisedInFoldersTheOutermostFirst) {
   EXPECT_EQ(split_of_name("Validation"), "dev");
   EXPECT_EQ(split_of_name("test"), "eval");
   EXPECT_EQ(split_of_name("eval_clean"), "eval_clean");
+  EXPECT_EQ(split_of_name("Eval_Noise"), "eval_noise");
+  EXPECT_EQ(split_of_name("eval_a/b"), "");
   EXPECT_EQ(split_of_name("trainer"), "");
   EXPECT_EQ(split_of_path("a/test/train/x.wav"), "eval");
   EXPECT_EQ(split_of_path("train"), "");  // a file, not a folder

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """The corpus of quickstart.sh: readings of numbers and names, splits, and transcripts whose pronunciation is what is spoken."""
+import array
+import math
+import random
 import re
+import shutil
 import sys
 import unittest
 from pathlib import Path
@@ -36,6 +40,35 @@ class Readings(unittest.TestCase):
         self.assertIsNone(make_corpus.parse("이 문장에는 Unknownword 있습니다."))
         self.assertIsNone(make_corpus.parse("괄호(안)도 읽을 수 없습니다."))
         self.assertEqual(make_corpus.parse("HTML을 엽니다."), [("(HTML)/(에이치 티 엠 엘)을", "에이치 티 엠 엘을"), ("엽니다.", "엽니다")])
+
+
+class Conditions(unittest.TestCase):
+    def test_noise_lies_so_many_decibels_below_the_speech(self):
+        rng = random.Random(0)
+        speech = array.array("h", (round(8000 * math.sin(i / 9)) for i in range(16000)))
+        noise = array.array("h", (rng.randrange(-3000, 3000) for _ in range(40000)))
+        mixed = array.array("h", make_corpus.add_noise(speech.tobytes(), noise, random.Random(1), 10))
+        power = lambda x: sum(v * v for v in x) / len(x)  # noqa: E731
+        added = power([m - s for m, s in zip(mixed, speech)])
+        # Rounding to integers adds at most 1/4 to mean squares of millions.
+        self.assertAlmostEqual(10 * math.log10(power(speech) / added), 10, places=3)
+        again = make_corpus.add_noise(speech.tobytes(), noise, random.Random(1), 10)
+        self.assertEqual(again, mixed.tobytes())
+
+    @unittest.skipUnless(shutil.which("sox"), "sox is not installed")
+    def test_radio_lets_speech_pass_and_not_what_is_below_or_above(self):
+        power = lambda data: sum(v * v for v in make_corpus.samples(data))  # noqa: E731
+        tone = lambda hertz: array.array("h", (round(8000 * math.sin(2 * math.pi * hertz * i / 16000)) for i in range(16000))).tobytes()  # noqa: E731
+        self.assertGreater(power(make_corpus.by_radio(tone(1000))), 0.9 * power(tone(1000)))
+        for hertz in (100, 5000):
+            self.assertLess(power(make_corpus.by_radio(tone(hertz))), 0.01 * power(tone(hertz)))
+
+    @unittest.skipUnless(shutil.which("sox"), "sox is not installed")
+    def test_noise_is_the_same_every_time(self):
+        self.assertEqual(make_corpus.pink_noise(1), make_corpus.pink_noise(1))
+
+    def test_unseen_voices_are_none_of_the_others(self):
+        self.assertFalse(set(make_corpus.UNSEEN_VOICES) & set(make_corpus.VOICES))
 
 
 @unittest.skipUnless(make_corpus.HELP.is_dir(), "libreoffice-help-ko is not installed")

@@ -1,0 +1,22 @@
+// This program once more, in a process of its own: peaks, plans and failures are then those of one run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace sori {
+
+struct ChildSettings {
+  Path log{};                    // what it says on standard output and error is added here; empty: to standard error
+  int threads = 0;               // it may use so many; 0: as this process
+  std::function<bool()> stop{};  // looked at while it runs; once true, the child is asked to end (SIGTERM)
+};
+
+// Waits for it. Its exit code, or 128 and the signal that ended it, as shells say it. Error kMemory where no process
+// can be started, kIo where the log cannot be written. May be called from several threads.
+int run_child(const std::vector<std::string>& words, const ChildSettings& settings = {});
+
+}  // namespace sori
