@@ -3,7 +3,6 @@
 // own, so the experiment can be stopped anywhere and goes on with the same command.
 #include <unistd.h>
 
-#include <atomic>
 #include <ctime>
 #include <mutex>
 #include <set>
@@ -11,7 +10,6 @@
 
 #include "base/child_process.h"
 #include "base/clock.h"
-#include "base/energy.h"
 #include "base/process_memory.h"
 #include "base/threads.h"
 #include "base/unicode.h"
@@ -20,13 +18,12 @@
 #include "cli/judge.h"
 #include "cli/machine_file.h"
 #include "cli/stop.h"
+#include "cli/training_run.h"
 #include "experiment/results.h"
 #include "train/options.h"
 
 namespace sori {
 namespace {
-
-constexpr std::int64_t kExamples = 6;  // transcripts of a cell, where they may be shown
 
 Grid open_grid(const std::string& name) {
   std::vector<std::string> known{"memory"};
@@ -39,35 +36,6 @@ Grid open_grid(const std::string& name) {
     throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no experiment, and no file", name), "",
                 fmt::format("name a TOML file, or one of {} (sori experiment --list)", fmt::join(known, ", "))};
   return parse_grid(read_file(name, std::size_t{1} << 20), Path(name).stem().string(), name);
-}
-
-// "--name value" of each option, as the command line has it.
-std::vector<std::string> words_of(const Json& options) {
-  std::vector<std::string> words;
-  for (const auto& [name, value] : options.items()) {
-    if (value.is_boolean()) {
-      words.push_back((value.get<bool>() ? "--" : "--no-") + name);
-    } else {
-      words.push_back("--" + name);
-      words.push_back(word_of(value));
-    }
-  }
-  return words;
-}
-
-std::vector<std::string> plus(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-// Why a child failed: the last line that it said as the program says errors.
-std::string last_error(const Path& log, int code) {
-  std::string last =
-      code > 128 ? fmt::format("was killed by signal {}", code - 128) : fmt::format("ended with exit code {}", code);
-  const std::string text = read_file(log);
-  for (const std::string_view line : split_lines(text))
-    if (line.starts_with("sori: ")) last = line.substr(6);
-  return last;
 }
 
 // Where plans are written, gone at the end.
@@ -102,6 +70,7 @@ class Experiment {
     if (o_.dry_run) return {{"grid", {{"name", grid_.name}, {"hash", grid_.hash}}}};
     make_folder(folder_ / "runs");
     const FolderLock lock(folder_);
+    prepare();
     untuned();
     std::vector<Job> trials;
     for (const Training& t : grid_.trials()) trials.push_back({t, {grid_.choose_split}, false});
@@ -109,7 +78,8 @@ class Experiment {
     cells_ = grid_.cells([this](const GridRow& r) { return best_rate(grid_, r, results_); });
     run_all(final_jobs());
     if (!o_.keep_models)
-      for (const Training& t : grid_.trials()) drop_models(t);
+      for (const Training& t : grid_.trials())
+        TrainingRun(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t)).drop_model();
     write_results();
     return results_json();
   }
@@ -131,7 +101,7 @@ class Experiment {
       TrainOptions options;
       OptionTable table;
       options.describe(table);
-      parse_options(table, plus({"--output-dir", "x"}, training_words({r.name, 1, 0, 0})));
+      parse_options(table, words_for(r));
       options.check();
     }
     JudgeOptions judge;
@@ -139,22 +109,28 @@ class Experiment {
     judge.describe(table);
     SplitOptions split;
     split.describe(table);
-    parse_options(table, plus({"--model", "x"}, words_of(grid_.evaluate)));
+    std::vector<std::string> words = words_of(grid_.evaluate);
+    words.insert(words.end(), {"--model", "model"});
+    parse_options(table, words);
   }
 
-  // What sori train is told, but for its folder and whether it goes on.
-  std::vector<std::string> training_words(const Training& t) const {
-    Json options{{"model", o_.model}, {"data", o_.data}, {"save-total-limit", 1}};
-    options.update(options_of(t));
+  // Of sori train, but for its model, data and folder.
+  Json options_of(const Training& t) const {
+    Json options = grid_.options_of(grid_.row(t.row));
     options["max-steps"] = t.steps;
     options["seed"] = t.seed;
     if (t.learning_rate > 0) options["learning-rate"] = t.learning_rate;
-    return words_of(options);
+    return options;
   }
-
-  Json options_of(const Training& t) const { return grid_.options_of(grid_.row(t.row)); }
   bool is_full(const Training& t) const { return options_of(t).value("method", "lora") == "full"; }
   std::string model_of(const Training& t) const { return options_of(t).value("model", o_.model); }
+
+  // A training of this row, whatever its steps and rate.
+  std::vector<std::string> words_for(const GridRow& r) const {
+    Json options{{"model", o_.model}, {"data", o_.data}, {"output-dir", "run"}};
+    options.update(options_of({r.name, 1, 0, 0}));
+    return words_of(options);
+  }
 
   // Each training once: the trials, and cells with rates that are not chosen yet.
   std::set<Training> trainings() const {
@@ -205,9 +181,9 @@ class Experiment {
   // Nothing where it does not fit: its cells will fail, and say so.
   std::optional<Json> plan_of(const GridRow& r) {
     const Path json = planning_.path / "plan.json", log = planning_.path / "plan.log";
-    const int code =
-        run_child(plus({"plan", "--output-dir", "run", "--json", json.string()}, training_words({r.name, 1, 0, 0})),
-                  {.log = log});
+    std::vector<std::string> words = words_for(r);
+    words.insert(words.begin(), {"plan", "--json", json.string()});
+    const int code = run_child(words, {.log = log});
     if (code == 0) return read_json(json);
     const std::string reason = last_error(log, code);
     if (code != exit_code(ErrorKind::kMemory))
@@ -216,17 +192,29 @@ class Experiment {
     return std::nullopt;
   }
 
+  // What holds for every training. Those that run side by side share cores and memory.
+  void prepare() {
+    settings_.data = o_.data;
+    settings_.data_hash = data_hash_, settings_.model_hash = model_hash_;
+    settings_.report_split = grid_.report_split;
+    settings_.evaluate = grid_.evaluate;
+    settings_.threads = std::max(1, thread_count() / static_cast<int>(o_.jobs));
+    if (o_.jobs > 1) settings_.ram = available_memory() / static_cast<std::uint64_t>(o_.jobs);
+    settings_.measures_energy = o_.jobs == 1;
+    settings_.show_text = o_.show_text, settings_.retry_failed = o_.retry_failed;
+    settings_.stop = [this] { return signals_.stop(); };
+  }
+
   // The model as it comes.
   void untuned() {
-    const Path folder = folder_ / "runs/untuned";
-    Json result = known_result(folder, {{"model", model_hash_}});
-    for (const std::string& split : report_splits(!grid_.further_splits.empty()))
-      if (!has_score(result, split)) {
-        log_.line("evaluating the untuned model on " + split);
-        if (!judge_split(folder, {"--model", o_.model}, split, thread_count(), result)) throw failed(result, "untuned");
-        write_file(folder / "result.json", to_text(result));
-      }
-    untuned_ = std::move(result);
+    log_.line("evaluating the untuned model");
+    TrainingRun run(settings_, folder_ / "runs/untuned", o_.model, Json::object());
+    const std::vector<std::string> splits = report_splits(true);
+    if (!run.go({splits.begin(), splits.end()})) throw stopped();
+    if (run.failed())
+      throw Error{ErrorKind::kInput, json_get<std::string>(run.result().at("error"), "message", "untuned"),
+                  "the untuned model", "see log.txt in " + (folder_ / "runs/untuned").string()};
+    untuned_ = run.result();
   }
 
   std::vector<std::string> report_splits(bool further) const {
@@ -252,7 +240,6 @@ class Experiment {
 
   // As many at one time as are asked for; the first error of ours ends them all.
   void run_all(const std::vector<Job>& jobs) {
-    const StopSignals signals;
     done_ = trained_ = 0;
     std::size_t next = 0;
     std::exception_ptr error;
@@ -262,12 +249,11 @@ class Experiment {
         std::size_t mine = 0;
         {
           const std::lock_guard lock(mutex_);
-          if (next == jobs.size() || error || signals.stop() || stopped_) return;
+          if (next == jobs.size() || error || signals_.stop()) return;
           mine = next++;
         }
         try {
-          run(jobs[mine], [&] { return signals.stop(); });
-          report(jobs, mine, seconds_since(start));
+          if (run(jobs[mine])) report(jobs, mine, seconds_since(start));
         } catch (...) {
           const std::lock_guard lock(mutex_);
           if (!error) error = std::current_exception();
@@ -280,13 +266,13 @@ class Experiment {
       work();
     }
     if (error) std::rethrow_exception(error);
-    if (signals.stop() || stopped_)
-      throw Error{ErrorKind::kStopped, "stopped", folder_.string(), "go on with the same command"};
+    if (signals_.stop()) throw stopped();
   }
+
+  Error stopped() const { return {ErrorKind::kStopped, "stopped", folder_.string(), "go on with the same command"}; }
 
   void report(const std::vector<Job>& jobs, std::size_t mine, double seconds) {
     const std::lock_guard lock(mutex_);
-    if (stopped_) return;
     ++done_;
     const std::string name = jobs[mine].training.name();
     const Json& result = results_.at(name);
@@ -302,178 +288,16 @@ class Experiment {
     write_results();
   }
 
-  bool has_score(const Json& result, const std::string& split) const {
-    return result.contains("scores") && result.at("scores").contains(split);
-  }
-
-  // What a folder holds already. Error kUsage where it was made otherwise: results of two experiments are never mixed.
-  Json known_result(const Path& folder, Json made_by) const {
-    made_by["data"] = data_hash_;
-    made_by["evaluate"] = grid_.evaluate;
-    make_folder(folder);
-    std::error_code code;
-    Json result{{"made_by", made_by}};
-    if (!std::filesystem::exists(folder / "result.json", code)) return result;
-    Json found = read_json(folder / "result.json");
-    if (json_get_or<Json>(found, "made_by", Json(), folder.string()) != made_by)
-      throw Error{ErrorKind::kUsage, "holds a result that was made otherwise", folder.string(),
-                  "remove this folder, or name another --output-dir"};
-    if (o_.retry_failed && found.contains("error")) return result;
-    return found;
-  }
-
-  void run(const Job& job, const std::function<bool()>& stop) {
-    const std::string name = job.training.name();
-    const Path folder = folder_ / "runs" / name;
-    Json result = known_result(folder, {{"model", model_hash_}, {"train", options_of(job.training)}});
-    const auto missing = [&] {
-      return std::ranges::any_of(job.splits, [&](const std::string& s) { return !has_score(result, s); });
-    };
-    if (!result.contains("error") && missing()) {
-      if (!result.contains("train") || !std::filesystem::exists(folder / "run/README.md"))
-        train(job, folder, result, stop);
-      for (const std::string& split : job.splits) {
-        if (stopped_ || result.contains("error")) break;
-        if (!has_score(result, split)) judge(job, folder, split, result, stop);
-      }
-      if (stopped_) return;
-    }
-    if (job.last && !o_.keep_models) drop_models(job.training);
+  // False where it was stopped.
+  bool run(const Job& job) {
+    const Training& t = job.training;
+    TrainingRun run(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t));
+    if (!run.go(job.splits)) return false;
+    if (job.last && !o_.keep_models) run.drop_model();
     const std::lock_guard lock(mutex_);
-    results_[name] = std::move(result);
-  }
-
-  void train(const Job& job, const Path& folder, Json& result, const std::function<bool()>& stop) {
-    const Path json = folder / "train.json", out = folder / "run";
-    const EnergyMeter meter;
-    const bool anew = !std::filesystem::exists(out);
-    const int code = child(plus({"train", "--output-dir", out.string(), "--resume", "--json", json.string()},
-                                training_words(job.training)),
-                           folder / "log.txt", stop);
-    if (stopped_) return;
-    if (code != 0) return fail(folder, code, result);
-    const Json r = read_json(json);
-    const std::string where = json.string();
-    const auto seconds = json_get<std::vector<double>>(r, "step_seconds", where);
-    const double median = json_get<double>(r, "seconds_per_step", where);
-    double sum = 0;
-    for (const double s : seconds) sum += s;
-    // A run that was interrupted knows its last part alone.
-    if (std::ssize(seconds) < job.training.steps) sum = median * static_cast<double>(job.training.steps);
-    Json train{{"seconds", sum}, {"seconds_per_step", median}};
-    const auto joules = meter.joules();
-    train["energy_joules"] = joules && anew && o_.jobs == 1 ? Json(*joules) : Json();
-    for (const char* key :
-         {"planned_resident_bytes", "planned_private_bytes", "peak_resident_bytes", "peak_private_bytes"})
-      train[key] = json_get<std::uint64_t>(r, key, where);
-    train["compute"] = json_get<std::string>(r, "compute", where);
-    result["train"] = std::move(train);
-    result["curve"] = curve_of(out / "trainer_state.json");
-    for (const auto& entry : std::filesystem::directory_iterator(out))
-      if (entry.path().filename().string().starts_with("checkpoint-")) remove_tree(entry.path());
-    write_file(folder / "result.json", to_text(result));
-    const std::lock_guard lock(mutex_);
-    ++trained_;
-  }
-
-  static Json curve_of(const Path& state) {
-    const Json json = read_json(state);
-    Json curve = Json::array();
-    for (const Json& row : json_member(json, "log_history", state.string()))
-      if (row.contains("loss"))
-        curve.push_back(
-            {{"step", row.at("step")}, {"loss", row.at("loss")}, {"learning_rate", row.at("learning_rate")}});
-    return curve;
-  }
-
-  void judge(const Job& job, const Path& folder, const std::string& split, Json& result,
-             const std::function<bool()>& stop) {
-    const std::string run = (folder / "run").string();
-    std::vector<std::string> who{"--model", run};
-    if (!is_full(job.training))
-      who = {"--model",   model_of(job.training),
-             "--adapter", run,
-             "--base",    options_of(job.training).value("base", "model")};
-    if (judge_split(folder, who, split, threads(), result, stop)) write_file(folder / "result.json", to_text(result));
-  }
-
-  // False where it failed, which `result` then says, or was stopped.
-  bool judge_split(const Path& folder, const std::vector<std::string>& who, const std::string& split, int threads,
-                   Json& result, const std::function<bool()>& stop = {}) {
-    const Path json = folder / (split + ".json"), predictions = folder / (split + ".jsonl");
-    std::vector<std::string> words =
-        plus({"evaluate", "--data", o_.data, "--split", split, "--json", json.string()}, who);
-    words = plus(std::move(words), words_of(grid_.evaluate));
-    const bool show = o_.show_text && split == grid_.report_split;
-    if (show) words.insert(words.end(), {"--predictions", predictions.string()});
-    const auto start = Clock::now();
-    const int code = run_child(words, {.log = folder / "log.txt", .threads = threads, .stop = stop});
-    if (code == exit_code(ErrorKind::kStopped) || (stop && stop())) {
-      stopped_ = true;
-      return false;
-    }
-    if (code != 0) {
-      fail(folder, code, result);
-      return false;
-    }
-    result["scores"][split] = score_of(read_json(json), json.string());
-    if (split == grid_.report_split) result["evaluate_seconds"] = seconds_since(start);
-    if (show) result["examples"] = examples_of(predictions);
+    results_[t.name()] = run.result();
+    trained_ += run.trained() ? 1 : 0;
     return true;
-  }
-
-  static Json score_of(const Json& r, const std::string& where) {
-    const Json& cer = json_member(r, "cer", where);
-    Json score{{"cer", json_get<double>(cer, "rate", where)},
-               {"cer_with_blanks", json_get<double>(json_member(r, "cer_with_blanks", where), "rate", where)},
-               {"wer", json_get<double>(json_member(r, "wer", where), "rate", where)}};
-    for (const char* key : {"substitutions", "deletions", "insertions", "reference_length"})
-      score[key] = json_get<std::int64_t>(cer, key, where);
-    for (const char* key : {"utterances", "cut_off"}) score[key] = json_get<std::int64_t>(r, key, where);
-    score["counts"] = json_member(r, "cer_counts", where);
-    return score;
-  }
-
-  // Evenly spaced, so the same utterances of every cell.
-  static Json examples_of(const Path& predictions) {
-    const std::string text = read_file(predictions);
-    const std::vector<std::string_view> lines = split_lines(text);
-    const std::string where = predictions.string();
-    Json examples = Json::array();
-    const std::int64_t n = std::ssize(lines), count = std::min(kExamples, n);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const Json line = parse_json(lines[static_cast<std::size_t>(i * n / count)], where);
-      examples.push_back({{"id", json_get<std::string>(line, "id", where)},
-                          {"said", json_get<std::string>(line, "text", where)},
-                          {"heard", json_get<std::string>(line, "pred_text", where)},
-                          {"cer", json_get<double>(line, "cer", where)}});
-    }
-    return examples;
-  }
-
-  int child(const std::vector<std::string>& words, const Path& log, const std::function<bool()>& stop) {
-    const int code = run_child(words, {.log = log, .threads = threads(), .stop = stop});
-    if (code == exit_code(ErrorKind::kStopped) || stop()) stopped_ = true;
-    return code;
-  }
-
-  int threads() const { return std::max(1, thread_count() / static_cast<int>(o_.jobs)); }
-
-  // A failure is a result.
-  void fail(const Path& folder, int code, Json& result) const {
-    result["error"] = {{"exit_code", code}, {"message", last_error(folder / "log.txt", code)}};
-    write_file(folder / "result.json", to_text(result));
-  }
-
-  Error failed(const Json& result, const std::string& what) const {
-    return {ErrorKind::kInput, json_get<std::string>(result.at("error"), "message", what), what,
-            "see log.txt in its folder"};
-  }
-
-  // Whole models take much of a disk; adapters stay.
-  void drop_models(const Training& t) const {
-    const Path run = folder_ / "runs" / t.name() / "run";
-    if (is_full(t) && std::filesystem::exists(run)) remove_tree(run);
   }
 
   void write_results() { write_file(folder_ / "results.json", to_text(results_json())); }
@@ -513,6 +337,8 @@ class Experiment {
   Grid grid_;
   Path folder_;
   TemporaryFolder planning_;
+  TrainingSettings settings_;
+  StopSignals signals_;
   std::string data_hash_, language_, model_hash_;
   Json splits_ = Json::object(), untuned_;
   std::vector<Cell> cells_;
@@ -520,7 +346,6 @@ class Experiment {
   TrainingResults results_;
   std::size_t done_ = 0, trained_ = 0;
   double seconds_per_job_ = 0;
-  std::atomic<bool> stopped_ = false;
 };
 
 }  // namespace

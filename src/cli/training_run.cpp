@@ -1,0 +1,191 @@
+#include "cli/training_run.h"
+
+#include "base/child_process.h"
+#include "base/clock.h"
+#include "base/energy.h"
+#include "base/error.h"
+#include "base/options.h"
+
+namespace sori {
+namespace {
+
+constexpr std::int64_t kExamples = 6;  // transcripts of a training, where they may be shown
+
+Json curve_of(const Path& state) {
+  const Json json = read_json(state);
+  Json curve = Json::array();
+  for (const Json& row : json_member(json, "log_history", state.string()))
+    if (row.contains("loss"))
+      curve.push_back({{"step", row.at("step")}, {"loss", row.at("loss")}, {"learning_rate", row.at("learning_rate")}});
+  return curve;
+}
+
+Json score_of(const Json& r, const std::string& where) {
+  const Json& cer = json_member(r, "cer", where);
+  Json score{{"cer", json_get<double>(cer, "rate", where)},
+             {"cer_with_blanks", json_get<double>(json_member(r, "cer_with_blanks", where), "rate", where)},
+             {"wer", json_get<double>(json_member(r, "wer", where), "rate", where)}};
+  for (const char* key : {"substitutions", "deletions", "insertions", "reference_length"})
+    score[key] = json_get<std::int64_t>(cer, key, where);
+  for (const char* key : {"utterances", "cut_off"}) score[key] = json_get<std::int64_t>(r, key, where);
+  score["counts"] = json_member(r, "cer_counts", where);
+  return score;
+}
+
+// Evenly spaced, so the same utterances of every cell.
+Json examples_of(const Path& predictions) {
+  const std::string text = read_file(predictions);
+  const std::vector<std::string_view> lines = split_lines(text);
+  const std::string where = predictions.string();
+  Json examples = Json::array();
+  const std::int64_t n = std::ssize(lines), count = std::min(kExamples, n);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Json line = parse_json(lines[static_cast<std::size_t>(i * n / count)], where);
+    examples.push_back({{"id", json_get<std::string>(line, "id", where)},
+                        {"said", json_get<std::string>(line, "text", where)},
+                        {"heard", json_get<std::string>(line, "pred_text", where)},
+                        {"cer", json_get<double>(line, "cer", where)}});
+  }
+  return examples;
+}
+
+// What a folder holds already.
+Json known_result(const Path& folder, const Json& made_by, bool retry_failed) {
+  std::error_code code;
+  const Path file = folder / "result.json";
+  const Json anew{{"made_by", made_by}};
+  if (!std::filesystem::exists(file, code)) return anew;
+  Json found = read_json(file);
+  if (json_get_or<Json>(found, "made_by", Json(), file.string()) != made_by)
+    throw Error{ErrorKind::kUsage, "holds a result that was made otherwise", folder.string(),
+                "remove this folder, or name another --output-dir"};
+  return retry_failed && found.contains("error") ? anew : found;
+}
+
+}  // namespace
+
+// "--name value" of each option, as the command line has it.
+std::vector<std::string> words_of(const Json& options) {
+  std::vector<std::string> words;
+  for (const auto& [name, value] : options.items()) {
+    if (value.is_boolean()) {
+      words.push_back((value.get<bool>() ? "--" : "--no-") + name);
+    } else {
+      words.push_back("--" + name);
+      words.push_back(word_of(value));
+    }
+  }
+  return words;
+}
+
+// Why a child failed: the last line that it said as the program says errors.
+std::string last_error(const Path& log, int code) {
+  std::string last =
+      code > 128 ? fmt::format("was killed by signal {}", code - 128) : fmt::format("ended with exit code {}", code);
+  const std::string text = read_file(log);
+  for (const std::string_view line : split_lines(text))
+    if (line.starts_with("sori: ")) last = line.substr(6);
+  return last;
+}
+
+TrainingRun::TrainingRun(const TrainingSettings& settings, Path folder, std::string model, Json options)
+    : settings_(settings), folder_(std::move(folder)), model_(std::move(model)), options_(std::move(options)) {
+  make_folder(folder_);
+  const Json made_by{{"model", settings.model_hash},
+                     {"data", settings.data_hash},
+                     {"train", options_},
+                     {"evaluate", settings.evaluate}};
+  result_ = known_result(folder_, made_by, settings.retry_failed);
+}
+
+bool TrainingRun::has_score(const std::string& split) const {
+  return result_.contains("scores") && result_.at("scores").contains(split);
+}
+
+bool TrainingRun::whole_model() const { return options_.value("method", "lora") == "full"; }
+
+bool TrainingRun::go(const std::set<std::string>& splits) {
+  const bool wanted = std::ranges::any_of(splits, [&](const std::string& s) { return !has_score(s); });
+  if (!wanted || failed()) return true;
+  const bool there = options_.empty() || (result_.contains("train") && std::filesystem::exists(run() / "README.md"));
+  if (!there) train();
+  for (const std::string& split : splits)
+    if (!stopped_ && !failed() && !has_score(split)) judge(split);
+  return !stopped_;
+}
+
+int TrainingRun::child(const std::vector<std::string>& words) {
+  const int code = run_child(words, {.log = folder_ / "log.txt", .threads = settings_.threads, .stop = settings_.stop});
+  if (code == exit_code(ErrorKind::kStopped) || (code != 0 && settings_.stop())) stopped_ = true;
+  return code;
+}
+
+void TrainingRun::train() {
+  const Path json = folder_ / "train.json";
+  const std::string where = json.string();
+  Json options{{"model", model_}, {"data", settings_.data.string()}, {"save-total-limit", 1}};
+  if (settings_.ram > 0) options["ram"] = std::to_string(settings_.ram);
+  options.update(options_);
+  std::vector<std::string> words = words_of(options);
+  words.insert(words.begin(), {"train", "--output-dir", run().string(), "--resume", "--json", where});
+  const EnergyMeter meter;
+  const bool anew = !std::filesystem::exists(run());
+  const int code = child(words);
+  if (stopped_) return;
+  if (code != 0) return fail(code);
+  trained_ = true;
+  const Json r = read_json(json);
+  const auto seconds = json_get<std::vector<double>>(r, "step_seconds", where);
+  const auto steps = json_get<std::int64_t>(r, "steps", where);
+  const double median = json_get<double>(r, "seconds_per_step", where);
+  double sum = 0;
+  for (const double s : seconds) sum += s;
+  // A run that was interrupted knows its last part alone.
+  if (std::ssize(seconds) < steps) sum = median * static_cast<double>(steps);
+  const auto joules = meter.joules();
+  Json train{{"seconds", sum},
+             {"seconds_per_step", median},
+             {"energy_joules", joules && anew && settings_.measures_energy ? Json(*joules) : Json()},
+             {"compute", json_get<std::string>(r, "compute", where)}};
+  for (const char* key :
+       {"planned_resident_bytes", "planned_private_bytes", "peak_resident_bytes", "peak_private_bytes"})
+    train[key] = json_get<std::uint64_t>(r, key, where);
+  result_["train"] = std::move(train);
+  result_["curve"] = curve_of(run() / "trainer_state.json");
+  for (const auto& entry : std::filesystem::directory_iterator(run()))
+    if (entry.path().filename().string().starts_with("checkpoint-")) remove_tree(entry.path());
+  write();
+}
+
+void TrainingRun::judge(const std::string& split) {
+  const Path json = folder_ / (split + ".json"), predictions = folder_ / (split + ".jsonl");
+  std::vector<std::string> words = words_of(settings_.evaluate);
+  words.insert(words.begin(),
+               {"evaluate", "--data", settings_.data.string(), "--split", split, "--json", json.string()});
+  words.insert(words.end(), {"--model", whole_model() ? run().string() : model_});
+  if (!whole_model() && !options_.empty())
+    words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
+  const bool reported = split == settings_.report_split, show = settings_.show_text && reported;
+  if (show) words.insert(words.end(), {"--predictions", predictions.string()});
+  const auto start = Clock::now();
+  const int code = child(words);
+  if (stopped_) return;
+  if (code != 0) return fail(code);
+  result_["scores"][split] = score_of(read_json(json), json.string());
+  if (reported) result_["evaluate_seconds"] = seconds_since(start);
+  if (show) result_["examples"] = examples_of(predictions);
+  write();
+}
+
+void TrainingRun::fail(int code) {
+  result_["error"] = {{"exit_code", code}, {"message", last_error(folder_ / "log.txt", code)}};
+  write();
+}
+
+void TrainingRun::write() const { write_file(folder_ / "result.json", to_text(result_)); }
+
+void TrainingRun::drop_model() const {
+  if (whole_model() && std::filesystem::exists(run())) remove_tree(run());
+}
+
+}  // namespace sori

@@ -1,0 +1,67 @@
+// One training of an experiment and its evaluations: each is the program itself in a process of its own, and what they
+// leave lies in a folder of their own, so that they can be stopped anywhere and nothing is made twice.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace sori {
+
+// What holds for all of an experiment.
+struct TrainingSettings {
+  Path data;
+  std::string data_hash, model_hash;
+  std::string report_split;        // whose time, and whose transcripts where they may be shown, are kept
+  Json evaluate = Json::object();  // options of sori evaluate
+  int threads = 0;                 // of each process
+  std::uint64_t ram = 0;           // bytes that a training may take; 0: what the machine has
+  bool measures_energy = false;    // nothing else runs beside
+  bool show_text = false, retry_failed = false;
+  std::function<bool()> stop;
+};
+
+class TrainingRun {
+ public:
+  // Error kUsage where the folder holds a result that was made otherwise: two experiments are never mixed.
+  // `options`: of sori train, but for data, folder and what is said here; none: the model as it comes.
+  TrainingRun(const TrainingSettings& settings, Path folder, std::string model, Json options);
+
+  // Trains, where that was not done, and judges on the splits that are missing. False where it was stopped. A failure
+  // is a result.
+  bool go(const std::set<std::string>& splits);
+  // {"made_by", "train", "curve", "scores", "evaluate_seconds", "examples"} or {"error"}, as result.json has it.
+  const Json& result() const { return result_; }
+  bool failed() const { return result_.contains("error"); }
+  bool trained() const { return trained_; }  // by go(), just now
+  // Whole models take much of a disk; adapters stay.
+  void drop_model() const;
+
+ private:
+  bool has_score(const std::string& split) const;
+  bool whole_model() const;
+  Path run() const { return folder_ / "run"; }
+  int child(const std::vector<std::string>& words);
+  void train();
+  void judge(const std::string& split);
+  void fail(int code);
+  void write() const;
+
+  const TrainingSettings& settings_;
+  Path folder_;
+  std::string model_;
+  Json options_, result_;
+  bool stopped_ = false, trained_ = false;
+};
+
+// "--name value" of each option, as the command line has it.
+std::vector<std::string> words_of(const Json& options);
+
+// Why the program failed that wrote this log: its last line that says so.
+std::string last_error(const Path& log, int code);
+
+}  // namespace sori
