@@ -71,7 +71,7 @@ class Experiment {
     make_folder(folder_ / "runs");
     const FolderLock lock(folder_);
     prepare();
-    untuned();
+    if (grid_.untuned) untuned();
     std::vector<Job> trials;
     for (const Training& t : grid_.trials()) trials.push_back({t, {grid_.choose_split}, false});
     run_all(trials);
@@ -97,6 +97,7 @@ class Experiment {
     }
     const ModelFolder model = open_model(o_.model);
     model_hash_ = model_hash(model);
+    choose_products(model);
     for (const GridRow& r : grid_.rows) {
       TrainOptions options;
       OptionTable table;
@@ -112,6 +113,17 @@ class Experiment {
     std::vector<std::string> words = words_of(grid_.evaluate);
     words.insert(words.end(), {"--model", "model"});
     parse_options(table, words);
+  }
+
+  // All cells multiply alike: what is chosen by a clock is chosen once, and kept.
+  void choose_products(const ModelFolder& model) {
+    std::string compute = "auto";
+    if (const Path known = folder_ / "results.json"; std::filesystem::exists(known))
+      compute = json_get_or<std::string>(read_json(known), "compute", compute, known.string());
+    if (compute == "auto") compute = name_of(choose_compute(compute, model.base, model.model.config, log_));
+    for (Json* options : {&grid_.train, &grid_.evaluate})
+      if (!options->contains("compute")) (*options)["compute"] = compute;
+    compute_ = compute;
   }
 
   // Of sori train, but for its model, data and folder.
@@ -208,7 +220,9 @@ class Experiment {
   // The model as it comes.
   void untuned() {
     log_.line("evaluating the untuned model");
-    TrainingRun run(settings_, folder_ / "runs/untuned", o_.model, Json::object());
+    TrainingSettings alone = settings_;
+    alone.threads = thread_count();
+    TrainingRun run(alone, folder_ / "runs/untuned", o_.model, Json::object());
     const std::vector<std::string> splits = report_splits(true);
     if (!run.go({splits.begin(), splits.end()})) throw stopped();
     if (run.failed())
@@ -313,6 +327,7 @@ class Experiment {
     out["data"] = {{"hash", data_hash_}, {"language", language_}, {"splits", splits_}};
     out["choose_split"] = grid_.choose_split, out["report_split"] = grid_.report_split;
     out["splits"] = report_splits(true);
+    out["compute"] = compute_;
     out["jobs"] = o_.jobs;
     Json scores = Json::object();
     if (untuned_.contains("scores"))
@@ -339,7 +354,7 @@ class Experiment {
   TemporaryFolder planning_;
   TrainingSettings settings_;
   StopSignals signals_;
-  std::string data_hash_, language_, model_hash_;
+  std::string data_hash_, language_, model_hash_, compute_;
   Json splits_ = Json::object(), untuned_;
   std::vector<Cell> cells_;
   std::mutex mutex_;  // of what follows

@@ -169,8 +169,8 @@ std::vector<Training> Grid::trials() const {
 Grid parse_grid(std::string_view text, const std::string& name, const std::string& where) {
   const Json json = parse_toml(text, where);
   const Table t(json, where,
-                {"title", "choose-split", "report-split", "further-splits", "baseline", "baseline-steps", "tune",
-                 "train", "evaluate", "row", "cells"});
+                {"title", "choose-split", "report-split", "further-splits", "untuned", "baseline", "baseline-steps",
+                 "tune", "train", "evaluate", "row", "cells"});
   Grid g;
   g.name = name;
   g.hash = sha256_hex(text);
@@ -178,6 +178,7 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
   g.choose_split = t.text("choose-split", g.choose_split);
   g.report_split = t.text("report-split", g.report_split);
   if (t.has("further-splits")) g.further_splits = t.texts("further-splits");
+  g.untuned = t.get<bool>("untuned", true);
   g.train = t.object("train");
   g.evaluate = t.object("evaluate");
   if (t.has("tune")) {

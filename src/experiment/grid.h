@@ -50,6 +50,7 @@ struct Grid {
   std::string name, title, hash;
   std::string choose_split = "dev", report_split = "eval";
   std::vector<std::string> further_splits;
+  bool untuned = true;              // the model as it comes is judged too
   std::string baseline;             // the row that others are compared with; empty: none
   std::int64_t baseline_steps = 0;  // steps to parity count until its error rate after so many
   std::int64_t tune_steps = 100, tune_seed = 0;
