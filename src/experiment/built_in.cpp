@@ -14,6 +14,9 @@ choose-split = "dev"         # rates are chosen here
 report-split = "eval_clean"  # and error rates reported here
 baseline = "full"            # the others are compared with this row,
 baseline-steps = 100         # and with what it reaches after so many steps
+compare = [                  # and with each other: what 8 or 4 bits alone cost, and what all layers bring
+  ["int8", "lora"], ["nf4", "lora"], ["nf4-all", "lora-all"], ["lora-all", "lora"], ["nf4-all", "nf4"],
+]
 
 [tune]
 steps = 100

@@ -170,7 +170,7 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
   const Json json = parse_toml(text, where);
   const Table t(json, where,
                 {"title", "choose-split", "report-split", "further-splits", "untuned", "baseline", "baseline-steps",
-                 "tune", "train", "evaluate", "row", "cells"});
+                 "compare", "tune", "train", "evaluate", "row", "cells"});
   Grid g;
   g.name = name;
   g.hash = sha256_hex(text);
@@ -208,6 +208,11 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
     g.baseline = t.text("baseline");
     g.row(g.baseline);
     g.baseline_steps = t.get<std::int64_t>("baseline-steps", g.tune_steps);
+  }
+  for (const Json& pair : t.has("compare") ? json.at("compare") : Json::array()) {
+    const bool two = pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string();
+    if (!two) throw t.wrong("compare", "holds what is no pair of rows");
+    g.compare.emplace_back(g.row(pair[0].get<std::string>()).name, g.row(pair[1].get<std::string>()).name);
   }
   check_budgets(g, where);
   return g;

@@ -53,6 +53,8 @@ struct Grid {
   bool untuned = true;              // the model as it comes is judged too
   std::string baseline;             // the row that others are compared with; empty: none
   std::int64_t baseline_steps = 0;  // steps to parity count until its error rate after so many
+  // Further pairs whose ratio is of interest: {"nf4", "lora"} asks what the 4-bit base alone costs.
+  std::vector<std::pair<std::string, std::string>> compare;
   std::int64_t tune_steps = 100, tune_seed = 0;
   Json train = Json::object(), evaluate = Json::object();  // options of every training, of every evaluation
   std::vector<GridRow> rows;

@@ -167,11 +167,19 @@ class Summary {
     return all;
   }
 
-  // The same arm's baseline after as many steps.
-  const Group* baseline(const Group& g) const {
-    for (const Group& other : groups_)
-      if (other.row == grid_.baseline && other.arm == g.arm && other.steps == g.steps) return &other;
+  const Group* group(const std::string& arm, const std::string& row, std::int64_t steps) const {
+    for (const Group& g : groups_)
+      if (g.arm == arm && g.row == row && g.steps == steps) return &g;
     return nullptr;
+  }
+
+  // The rows that a row is compared with.
+  std::vector<std::string> against(const std::string& row) const {
+    std::vector<std::string> all;
+    if (!grid_.baseline.empty() && row != grid_.baseline) all.push_back(grid_.baseline);
+    for (const auto& [one, other] : grid_.compare)
+      if (one == row && std::ranges::find(all, other) == all.end()) all.push_back(other);
+    return all;
   }
 
   // Over the seeds that both have.
@@ -192,23 +200,24 @@ class Summary {
     std::vector<std::string> splits{grid_.report_split};
     splits.insert(splits.end(), grid_.further_splits.begin(), grid_.further_splits.end());
     for (const std::string& split : splits)
-      for (const Group& g : groups_) {
-        const Group* against = baseline(g);
-        if (!against || g.row == grid_.baseline) continue;
-        const auto [mine, theirs] = paired(g, *against);
-        const std::vector<UtteranceCounts> above = counts(mine, split), below = counts(theirs, split);
-        if (above.empty() || above.size() != below.size() || above.size() != mine.seeds.size()) continue;
-        const Interval r = bootstrap_ratio(above, below);
-        all.push_back({{"arm", g.arm},
-                       {"row", g.row},
-                       {"against", grid_.baseline},
-                       {"steps", g.steps},
-                       {"split", split},
-                       {"seeds", mine.seeds},
-                       {"ratio", finite(r.value)},
-                       {"low", finite(r.low)},
-                       {"high", finite(r.high)}});
-      }
+      for (const Group& g : groups_)
+        for (const std::string& row : against(g.row)) {
+          const Group* other = group(g.arm, row, g.steps);
+          if (!other) continue;
+          const auto [mine, theirs] = paired(g, *other);
+          const std::vector<UtteranceCounts> above = counts(mine, split), below = counts(theirs, split);
+          if (above.empty() || above.size() != below.size() || above.size() != mine.seeds.size()) continue;
+          const Interval r = bootstrap_ratio(above, below);
+          all.push_back({{"arm", g.arm},
+                         {"row", g.row},
+                         {"against", row},
+                         {"steps", g.steps},
+                         {"split", split},
+                         {"seeds", mine.seeds},
+                         {"ratio", finite(r.value)},
+                         {"low", finite(r.low)},
+                         {"high", finite(r.high)}});
+        }
     return all;
   }
 

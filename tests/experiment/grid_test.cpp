@@ -122,6 +122,8 @@ TEST(Grid, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("gpu_bytes = 5.7e9", "gpu_bytes = \"5.7\""), HasSubstr("is no number"));
   EXPECT_THAT(error_of("baseline = \"full\"", "baseline = \"half\""), HasSubstr("has no row"));
   EXPECT_THAT(error_of("title = \"Two\"", "title = 2"), HasSubstr("is no text"));
+  EXPECT_THAT(error_of("title = \"Two\"", "compare = [[\"nf4\"]]"), HasSubstr("no pair of rows"));
+  EXPECT_THAT(error_of("title = \"Two\"", "compare = [[\"nf4\", \"int8\"]]"), HasSubstr("choose of full, nf4"));
   EXPECT_THAT(error_of("[[cells]]", "[[cells"), HasSubstr("two.toml:"));
 }
 

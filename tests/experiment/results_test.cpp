@@ -106,6 +106,18 @@ TEST_F(Results, RatiosAreOfTheSameSeedsAndSteps) {
   EXPECT_EQ(ratios[1].at("ratio"), 1.0);
 }
 
+TEST_F(Results, FurtherPairsAreComparedToo) {
+  grid.compare = {{"full", "nf4"}, {"nf4", "full"}};
+  put("full", 20, 1e-4, 2, 40);
+  put("nf4", 20, 2e-3, 2, 20);
+  std::vector<std::string> pairs;
+  const Json s = summary();
+  for (const Json& r : s.at("ratios"))
+    if (r.at("split") == "eval")
+      pairs.push_back(r.at("row").get<std::string>() + "/" + r.at("against").get<std::string>());
+  EXPECT_EQ(pairs, (std::vector<std::string>{"full/nf4", "nf4/full"})) << "each once";
+}
+
 TEST_F(Results, ARatioToNoErrorsIsNotKnown) {
   put("full", 20, 1e-4, 0, 40);
   put({"full", 20, 1, 1e-4}, trained(1, {{"eval", score(0, 0)}}));
