@@ -26,6 +26,7 @@ FILES = {
     "tiny_gradients": tiny.gradients,
     "tiny_adapter": tiny.adapter,
     "tiny_steps": tiny.steps,
+    "tiny_adapter_steps": tiny.adapter_steps,
     "adamw_8bit": optimizer.adamw_8bit,
     "quant": quant.quant,
     "fp8": quant.fp8,

@@ -121,6 +121,7 @@ TrainPlan plan_of(const TrainOptions& o, std::size_t utterances, const RunChoice
   p.schedule = {o.lr_scheduler_type, o.peak_rate(), static_cast<std::int64_t>(warmup), p.max_steps};
   p.adamw = {.beta1 = o.adam_beta1, .beta2 = o.adam_beta2, .epsilon = o.adam_epsilon, .weight_decay = o.weight_decay};
   p.max_grad_norm = o.max_grad_norm;
+  p.loraplus_lr_ratio = o.loraplus_lr_ratio;
   p.fused_step = o.fused_step;
   p.label_smoothing = static_cast<float>(o.label_smoothing_factor);
   return p;

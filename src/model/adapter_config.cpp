@@ -66,7 +66,7 @@ Json to_json(const LoraConfig& config, Whisper& model, const std::string& base_m
   j["inference_mode"] = true;
   j["init_lora_weights"] = true;
   j["modules_to_save"] = nullptr;
-  j["use_rslora"] = false;
+  j["use_rslora"] = config.rslora;
   j["use_dora"] = false;
   return j;
 }
@@ -78,8 +78,7 @@ LoraConfig parse_adapter_config(const Json& json, const std::string& where) {
   LoraConfig c;
   c.rank = json_get<int>(json, "r", where);
   c.alpha = json_get<double>(json, "lora_alpha", where);
-  // The scale is alpha / r here, and alpha / sqrt(r) there.
-  if (json_get_or<bool>(json, "use_rslora", false, where)) c.alpha *= std::sqrt(std::max(c.rank, 0));
+  c.rslora = json_get_or<bool>(json, "use_rslora", false, where);
   c.dropout = json_get_or<double>(json, "lora_dropout", 0.0, where);
   if (json.contains("target_modules") && json.at("target_modules").is_string())
     c.target_modules = {json_get<std::string>(json, "target_modules", where)};

@@ -45,7 +45,7 @@ void add_lora(Whisper& model, const LoraConfig& config) {
     lora.a.shape = {config.rank, l.weight.cols()};
     lora.b.shape = {l.weight.rows(), config.rank};
     lora.a.trainable = lora.b.trainable = true;
-    lora.scale = static_cast<float>(config.alpha / config.rank);
+    lora.scale = static_cast<float>(config.scale());
     lora.dropout = config.dropout;
     lora.module = module;
     l.lora = std::move(lora);

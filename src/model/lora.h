@@ -1,6 +1,8 @@
 // Which linear layers get an adapter, and how it starts. Names and rules are PEFT's (LoraConfig).
 #pragma once
 
+#include <cmath>
+
 #include "model/linear.h"
 #include "model/whisper.h"
 
@@ -12,6 +14,10 @@ struct LoraConfig {
   // As in PEFT: a suffix ("q_proj") or a full name ("model.encoder.layers.0.fc1"); "all-linear": every linear layer.
   std::vector<std::string> target_modules{"q_proj", "v_proj"};
   std::string target_scope = "both";  // encoder, decoder or both
+  // rsLoRA (Kalajdzievski, "A rank stabilization scaling factor for fine-tuning with LoRA", 2023; PEFT's use_rslora).
+  bool rslora = false;
+
+  double scale() const { return alpha / (rslora ? std::sqrt(rank) : rank); }
 };
 
 // Gives the chosen layers an adapter (shapes only). Error kUsage when a target names no layer.

@@ -9,8 +9,8 @@ namespace {
 
 template <class F>
 void for_each_learning(Whisper& model, F&& f) {
-  for_each_parameter(model, [&](const std::string&, Parameter& p) {
-    if (p.trainable) f(p);
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    if (p.trainable) f(name, p);
   });
 }
 
@@ -26,6 +26,8 @@ void set_zero(const Moment& m) {
   if (m.absmax) std::fill_n(m.absmax, dynamic_blocks(m.values.size()), 0.0f);
 }
 
+double rate_of(const std::string& name, double b_ratio) { return name.ends_with(".lora_B.weight") ? b_ratio : 1; }
+
 // Of the parameter with this number in the walk.
 void step(Backend& backend, const Parameter& p, std::size_t number, const Moments& s, AdamW how) {
   if (p.shape.size() == 1) how.weight_decay = 0;
@@ -38,7 +40,7 @@ void step(Backend& backend, const Parameter& p, std::size_t number, const Moment
 OptimizerState carve_optimizer(Carver& c, Whisper& model) {
   const Carver::In optimizer(c, Purpose::kOptimizer);
   OptimizerState state;
-  for_each_learning(model, [&](Parameter& p) {
+  for_each_learning(model, [&](const std::string&, Parameter& p) {
     const Moment m = carve_moment(c, p);
     state.moments.push_back({m, carve_moment(c, p)});
   });
@@ -50,12 +52,12 @@ void set_zero(OptimizerState& state) {
 }
 
 void zero_gradients(Whisper& model) {
-  for_each_learning(model, [](Parameter& p) { set_zero(p.gradient); });
+  for_each_learning(model, [](const std::string&, Parameter& p) { set_zero(p.gradient); });
 }
 
 double gradient_norm(Backend& backend, Whisper& model) {
   double sum = 0;
-  for_each_learning(model, [&](Parameter& p) { sum += backend.sum_squares(p.gradient); });
+  for_each_learning(model, [&](const std::string&, Parameter& p) { sum += backend.sum_squares(p.gradient); });
   return std::sqrt(sum);
 }
 
@@ -64,18 +66,20 @@ double clip_scale(double norm, double max_norm) {
   return max_norm > 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
 }
 
-void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how) {
+void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how, double b_ratio) {
   std::size_t i = 0;
-  for_each_learning(model, [&](Parameter& p) {
-    step(backend, p, i, state.moments[i], how);
+  for_each_learning(model, [&](const std::string& name, Parameter& p) {
+    AdamW mine = how;
+    mine.learning_rate *= rate_of(name, b_ratio);
+    step(backend, p, i, state.moments[i], mine);
     ++i;
   });
 }
 
-FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances)
+FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances, double b_ratio)
     : backend_(backend), state_(state), utterances_(std::move(utterances)) {
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
-    if (p.trainable) places_.emplace(&p, Place{places_.size(), name});
+    if (p.trainable) places_.emplace(&p, Place{places_.size(), name, rate_of(name, b_ratio)});
   });
   squares_.resize(places_.size());
   zero_gradients(model);
@@ -87,7 +91,7 @@ void FusedStep::begin(const AdamW& how) {
 }
 
 void FusedStep::finished(Parameter& p) {
-  const auto& [number, name] = places_.at(&p);
+  const auto& [number, name, rate] = places_.at(&p);
   require(squares_[number] < 0, "a gradient is finished once a step");
   squares_[number] = backend_.sum_squares(p.gradient);
   if (!std::isfinite(squares_[number]))
@@ -95,7 +99,9 @@ void FusedStep::finished(Parameter& p) {
         ErrorKind::kNumeric,
         fmt::format("the gradient of {} is not a number at step {} (utterances {})", name, how_.step, utterances_()),
         "training", "lower --learning-rate; other weights are updated already: go on from the last checkpoint"};
-  step(backend_, p, number, state_.moments[number], how_);
+  AdamW how = how_;
+  how.learning_rate *= rate;
+  step(backend_, p, number, state_.moments[number], how);
   set_zero(p.gradient);
 }
 

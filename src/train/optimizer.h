@@ -26,8 +26,10 @@ double gradient_norm(Backend& backend, Whisper& model);
 // What gradients are multiplied with so that their norm is at most max_norm; 1 where max_norm is 0 (no clipping).
 double clip_scale(double norm, double max_norm);
 
-// One update of every learning parameter. Weight decay skips vectors: biases and LayerNorms.
-void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how);
+// One update of every learning parameter. Weight decay skips vectors: biases and LayerNorms. LoRA+ (Hayou et al.,
+// "LoRA+: efficient low rank adaptation of large models", ICML 2024; PEFT's create_loraplus_optimizer): the adapters' B
+// learns at `b_ratio` times the rate of everything else.
+void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how, double b_ratio = 1);
 
 // The same update inside backward: each gradient is applied and zeroed when it is finished. The same bits as
 // optimizer_step(), where gradients are neither clipped nor accumulated.
@@ -35,7 +37,7 @@ class FusedStep final : public GradientSink {
  public:
   using Utterances = std::function<std::string()>;  // ids of those that the step learns, for messages
   // All must outlive it. Zeroes the gradients.
-  FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances);
+  FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances, double b_ratio = 1);
 
   void begin(const AdamW& how);
   // Error kNumeric when the gradient is not a number: this parameter is untouched, those before it are updated.
@@ -47,6 +49,7 @@ class FusedStep final : public GradientSink {
   struct Place {
     std::size_t number = 0;  // in the model's walk over what learns
     std::string name;
+    double rate = 1;  // times everybody's
   };
 
   Backend& backend_;

@@ -34,7 +34,8 @@ struct TrainOptions {
   std::string lr_scheduler_type = "linear";
   // LoRA
   int lora_r = 32;
-  double lora_alpha = 64, lora_dropout = 0;
+  double lora_alpha = 64, lora_dropout = 0, loraplus_lr_ratio = 1;
+  bool use_rslora = false;
   std::vector<std::string> target_modules{"all-linear"};
   std::string target_scope = "both";
   // Run
@@ -135,6 +136,9 @@ struct TrainOptions {
 
     t.integer("lora-r", lora_r, "rank R of the adapters", 1, 4096).also("r").also("lora-rank").group("lora");
     t.number("lora-alpha", lora_alpha, "adapters are scaled by alpha / R", 1e-6, 1e6).group("lora");
+    t.flag("use-rslora", use_rslora, "rsLoRA: adapters are scaled by alpha / sqrt(R) instead").group("lora");
+    t.number("loraplus-lr-ratio", loraplus_lr_ratio, "LoRA+: B learns at so many times the rate of A", 1, 1000)
+        .group("lora");
     t.number("lora-dropout", lora_dropout, "dropout of what adapters read", 0, 0.99).group("lora");
     t.list("target-modules", target_modules, "layers with adapters: suffixes, full names, or all-linear").group("lora");
     t.choice("target-scope", target_scope, "part of the model with adapters", {"both", "encoder", "decoder"})
@@ -179,7 +183,7 @@ struct TrainOptions {
   }
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
-  LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope}; }
+  LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope, use_rslora}; }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t steps(std::size_t utterances) const {
     if (max_steps > 0) return max_steps;

@@ -52,7 +52,9 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
   target_counts_.reserve(utterances.size());
   require(!plan.fused_step || (plan.accumulation == 1 && plan.max_grad_norm == 0),
           "a fused step neither accumulates nor clips");
-  if (plan.fused_step) fused_.emplace(backend, model, optimizer, [this] { return ids(); });
+  if (plan.fused_step)
+    fused_.emplace(
+        backend, model, optimizer, [this] { return ids(); }, plan.loraplus_lr_ratio);
   for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
   const BatchLimits limits{plan.batch, batches_.options().frames / plan.batch, batches_.options().tokens / plan.batch};
   batch_.reserve(limits, plan.samples_per_step());
@@ -160,7 +162,7 @@ StepReport Trainer::step(Loader& loader) {
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
   if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids());
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
-  if (!fused_) optimizer_step(backend_, model_, optimizer_, how);
+  if (!fused_) optimizer_step(backend_, model_, optimizer_, how, plan_.loraplus_lr_ratio);
   ++state_.step;
   state_.samples += static_cast<std::uint64_t>(plan_.samples_per_step());
   state_.target_tokens += tokens;

@@ -29,7 +29,8 @@ struct TrainPlan {
   Schedule schedule;
   AdamW adamw;  // rates and scales are filled in at each step
   double max_grad_norm = 1;
-  bool fused_step = false;  // then nothing is clipped or accumulated
+  double loraplus_lr_ratio = 1;  // of B's learning rate to A's
+  bool fused_step = false;       // then nothing is clipped or accumulated
   float label_smoothing = 0;
   const LayerPages* drop = nullptr;  // as in Pass
   EncoderCache* cache = nullptr;     // of audio states; only where nothing of the encoder learns

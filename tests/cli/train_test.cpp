@@ -155,6 +155,22 @@ TEST_F(Verbs, AnAdapterCarriesItsLanguageAndRefusesAnother) {
             exit_code(ErrorKind::kUsage));
 }
 
+// alpha / sqrt(r) with r = 4 and alpha = 8 is alpha / r with alpha = 16: the same run, told otherwise.
+TEST_F(Verbs, RsLoraIsAnotherScale) {
+  const std::vector<std::string> plain{"--lora-r", "4", "--lora-alpha", "16", "--loraplus-lr-ratio", "4"};
+  ASSERT_EQ(train("plain", plain), 0);
+  ASSERT_EQ(train("rs", {"--lora-r", "4", "--lora-alpha", "8", "--loraplus-lr-ratio", "4", "--use-rslora"}), 0);
+  EXPECT_EQ(losses("rs"), losses("plain"));
+  EXPECT_EQ(read_json(folder / "rs/adapter_config.json").at("use_rslora"), true);
+  for (const char* name : {"rs", "plain"})
+    ASSERT_EQ(run({"evaluate", "--model", path("model"), "--adapter", path(name), "--data", path("data"), "--compute",
+                   "f32", "--max-new-tokens", "3", "--json", path(std::string(name) + ".json")}),
+              0);
+  EXPECT_EQ(read_json(folder / "rs.json").at("cer_counts"), read_json(folder / "plain.json").at("cer_counts"));
+  ASSERT_EQ(train("slow", {"--lora-r", "4", "--lora-alpha", "16"}), 0);
+  EXPECT_NE(losses("slow"), losses("plain")) << "B learns at another rate";
+}
+
 TEST_F(Verbs, AMergedModelScoresAsItsAdapterDoes) {
   ASSERT_EQ(train("run", kLora), 0);
   ASSERT_EQ(run({"merge", path("model"), path("run"), path("merged")}), 0);

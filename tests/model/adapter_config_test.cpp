@@ -82,8 +82,8 @@ TEST(AdapterConfig, RefusesWhatChangesTheMathematicsAndNamesIt) {
 }
 
 TEST(AdapterConfig, GivesRsLoraItsScale) {
-  const LoraConfig c = parse_with("use_rslora", true);
-  EXPECT_EQ(c.alpha / c.rank, 8 / std::sqrt(4));  // lora_alpha / sqrt(r): powers of two, so exact
+  EXPECT_EQ(parse_with("use_rslora", true).scale(), 8 / std::sqrt(4));  // lora_alpha / sqrt(r): powers of two, so exact
+  EXPECT_EQ(parse_with("use_rslora", false).scale(), 8.0 / 4);
 }
 
 }  // namespace

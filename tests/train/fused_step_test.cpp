@@ -13,16 +13,18 @@ using sori::testing::error_of;
 struct Kept {
   bool lora = false;
   DType matrices = DType::kF32, moments = DType::kF32;
+  double b_ratio = 1;
 };
 
 std::string name_of_kept(const Kept& k) {
-  return fmt::format("{}_{}_{}", k.lora ? "lora" : "full", name_of(k.matrices), name_of(k.moments));
+  return fmt::format("{}_{}_{}{}", k.lora ? "lora" : "full", name_of(k.matrices), name_of(k.moments),
+                     k.b_ratio > 1 ? "_plus" : "");
 }
 
 // Four steps on the same batch, and what is left of them.
 struct Learner {
-  Learner(const Kept& kept, bool fused, Keep keep = Keep::kEverything)
-      : run(make_cpu_backend(DType::kF32), keep, [&](Whisper& w) {
+  Learner(const Kept& how_kept, bool fused, Keep keep = Keep::kEverything)
+      : kept(how_kept), run(make_cpu_backend(DType::kF32), keep, [&](Whisper& w) {
           if (kept.lora)
             add_lora(w, {.rank = 3, .alpha = 6, .dropout = 0.2, .target_modules = {"all-linear"}});
           else
@@ -38,7 +40,9 @@ struct Learner {
     Carver carver(*arena);
     state = carve(carver);
     set_zero(state);
-    if (fused) step.emplace(*run.backend, run.model, state, [] { return std::string("one, two"); });
+    if (fused)
+      step.emplace(
+          *run.backend, run.model, state, [] { return std::string("one, two"); }, kept.b_ratio);
     const SafetensorsFile f(golden("tiny_forward.safetensors"));
     std::vector<GoldenUtterance> batch;
     for (int i = 0; i < 3; ++i) batch.push_back(read_utterance(f, fmt::format("u{}.", i)));
@@ -61,7 +65,7 @@ struct Learner {
     zero_gradients(run.model);
     const double sum = forward_backward(pass, run.model, run.batch, loss, run.memory);
     norm = gradient_norm(*run.backend, run.model);
-    optimizer_step(*run.backend, run.model, state, how);
+    optimizer_step(*run.backend, run.model, state, how, kept.b_ratio);
     return sum / tokens;
   }
 
@@ -82,6 +86,7 @@ struct Learner {
     return all;
   }
 
+  Kept kept;
   TinyRun run;
   std::size_t optimizer_bytes = 0;
   std::unique_ptr<Arena> arena;
@@ -115,7 +120,7 @@ TEST_P(Fused, StepLowersTheLoss) {
 INSTANTIATE_TEST_SUITE_P(Kept, Fused,
                          ::testing::Values(Kept{}, Kept{.matrices = DType::kBF16}, Kept{.moments = DType::kU8},
                                            Kept{.matrices = DType::kBF16, .moments = DType::kU8}, Kept{.lora = true},
-                                           Kept{.lora = true, .moments = DType::kU8}),
+                                           Kept{.lora = true, .moments = DType::kU8}, Kept{.lora = true, .b_ratio = 4}),
                          [](const auto& i) { return name_of_kept(i.param); });
 
 std::int64_t gradient_numbers(Whisper& model) {  // of all the memory that gradients lie in

@@ -130,8 +130,8 @@ constexpr std::int64_t kOnceAThread = 4096;  // bytes
 class StepHeap : public ::testing::TestWithParam<std::tuple<Method, Keep>> {};
 
 // The first steps build oneDNN's primitives, a set for the shapes of each of the two batches; after them no step leaves
-// a byte, but for what a thread takes once, when it first meets a product: under load that may be late (seen: 360 bytes in
-// step 4). Two threads: what oneDNN takes for the length of a product, 16 KiB, it takes on each of them.
+// a byte, but for what a thread takes once, when it first meets a product: under load that may be late (seen: 360 bytes
+// in step 4). Two threads: what oneDNN takes for the length of a product, 16 KiB, it takes on each of them.
 TEST_P(StepHeap, RisesByLessThanOneActivationAndEndsWhereItBegan) {
   static_assert(kActivation < kMiB);
   if (!kCounts) GTEST_SKIP() << "a sanitizer has the heap";

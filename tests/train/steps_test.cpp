@@ -1,4 +1,5 @@
-// Ten optimizer steps against torch.optim.AdamW under transformers' linear schedule, full and LoRA.
+// Ten optimizer steps against torch.optim.AdamW under transformers' linear schedule: full, LoRA, and what PEFT adds to
+// it.
 #include <gtest/gtest.h>
 
 #include "support/tiny_golden.h"
@@ -13,21 +14,22 @@ struct Run {
   DType compute;
   double tolerance;  // relative, of a loss
   std::unique_ptr<Backend> (*make)(Compute) = make_reference_backend;
+  const char* file = "tiny_steps.json";
 };
+constexpr const char* kAdapters = "tiny_adapter_steps.json";
 
 class TenSteps : public testing::TestWithParam<Run> {};
 
 TEST_P(TenSteps, LoseAsTheReferenceDoes) {
-  const auto [name, compute, tolerance, make] = GetParam();
+  const auto [name, compute, tolerance, make, where] = GetParam();
   auto backend = make(compute);
-  const std::string where = "tiny_steps.json";
   const Json golden_runs = read_json(golden(where));
   const Json& wanted = golden_runs.at("runs").at(name);
   const SafetensorsFile f(golden("tiny_steps.safetensors"));
   const bool lora = std::string(name).starts_with("lora");
   TinyRun run(std::move(backend), Keep::kEverything, [&](Whisper& w) {
     if (lora)
-      add_lora(w, {.rank = 4, .alpha = 8});
+      add_lora(w, {.rank = 4, .alpha = 8, .rslora = std::string(name) == "lora_rs"});
     else
       train_everything(w);
   });
@@ -44,6 +46,7 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
 
   const Schedule schedule{"linear", wanted.at("learning_rate").get<double>(), 2, 10};
   const auto smoothing = wanted.value("label_smoothing", 0.0f);
+  const double b_ratio = std::string(name) == "lora_plus" ? golden_runs.at("loraplus_lr_ratio").get<double>() : 1;
   double worst = 0;
   for (int step = 0; step < 10; ++step) {
     std::vector<GoldenUtterance> batch;
@@ -69,7 +72,7 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
     how.weight_decay = wanted.at("weight_decay").get<double>();
     how.gradient_scale = clip_scale(norm, 1.0);
     how.step = step + 1;
-    optimizer_step(*run.backend, run.model, state, how);
+    optimizer_step(*run.backend, run.model, state, how, b_ratio);
   }
   RecordProperty("worst_loss", fmt::format("{:.2e}", worst));
 }
@@ -81,7 +84,9 @@ const auto kRunName = [](const testing::TestParamInfo<Run>& i) {
 INSTANTIATE_TEST_SUITE_P(Reference, TenSteps,
                          testing::Values(Run{"full", DType::kF32, 1e-3}, Run{"lora", DType::kF32, 1e-3},
                                          Run{"full", DType::kBF16, 0.02}, Run{"lora", DType::kBF16, 0.02},
-                                         Run{"full_smoothed", DType::kF32, 1e-3}),
+                                         Run{"full_smoothed", DType::kF32, 1e-3},
+                                         Run{"lora_rs", DType::kF32, 1e-3, make_reference_backend, kAdapters},
+                                         Run{"lora_plus", DType::kF32, 1e-3, make_reference_backend, kAdapters}),
                          kRunName);
 
 INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
@@ -89,7 +94,9 @@ INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
                                          Run{"lora", DType::kF32, 1e-3, make_cpu_backend},
                                          Run{"full", DType::kBF16, 0.02, make_cpu_backend},
                                          Run{"lora", DType::kBF16, 0.02, make_cpu_backend},
-                                         Run{"lora_smoothed", DType::kF32, 1e-3, make_cpu_backend}),
+                                         Run{"lora_smoothed", DType::kF32, 1e-3, make_cpu_backend},
+                                         Run{"lora_rs", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
+                                         Run{"lora_plus", DType::kF32, 1e-3, make_cpu_backend, kAdapters}),
                          kRunName);
 
 TEST(Schedule, WarmsUpAndDecays) {

@@ -8,6 +8,7 @@ import json
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from peft.utils import get_peft_model_state_dict
 from torch.nn.functional import cross_entropy
 from transformers import WhisperConfig, WhisperForConditionalGeneration, get_linear_schedule_with_warmup
@@ -47,9 +48,9 @@ def build():
     return network
 
 
-def build_lora(targets):
+def build_lora(targets, **more):
     """The same model under LoRA with both factors random, so that no gradient is zero."""
-    network = get_peft_model(build(), LoraConfig(target_modules=targets, **LORA))
+    network = get_peft_model(build(), LoraConfig(target_modules=targets, **LORA, **more))
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, weight in sorted(network.named_parameters()):
@@ -168,21 +169,26 @@ def adapter(_model):
         "versions": versions(*VERSIONS), "note": "logits [T, V] of tiny_forward's utterances, tiny_model with the adapter of peft_adapter/"})
 
 
-def train(network, batches, settings, smoothing):
-    """Losses before each step, gradient norms before clipping, learning rates used."""
+def adamw(network, settings):
     named = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
     plain = lambda name: name.endswith("bias") or "layer_norm" in name
     groups = [{"params": [weight for name, weight in named if not plain(name)], "weight_decay": settings["weight_decay"]},
               {"params": [weight for name, weight in named if plain(name)], "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=settings["learning_rate"], betas=tuple(settings["betas"]),
-                                  eps=settings["epsilon"])
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=settings["learning_rate"], betas=tuple(settings["betas"]),
+                             eps=settings["epsilon"])
+
+
+def train(network, batches, settings, smoothing, optimizer=None):
+    """Losses before each step, gradient norms before clipping, learning rates used."""
+    optimizer = optimizer or adamw(network, settings)
+    learning = [weight for weight in network.parameters() if weight.requires_grad]
     schedule = get_linear_schedule_with_warmup(optimizer, settings["warmup_steps"], len(batches))
     losses, norms, rates = [], [], []
     for batch in batches:
         optimizer.zero_grad()
         loss = loss_of(network, batch, smoothing=smoothing)
         loss.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_([weight for _, weight in named], settings["max_grad_norm"]).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(learning, settings["max_grad_norm"]).item())
         rates.append(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
@@ -190,20 +196,26 @@ def train(network, batches, settings, smoothing):
     return {"losses": losses, "gradient_norms": norms, "learning_rates": rates, **settings, "label_smoothing": smoothing}
 
 
-def steps(_model):
+SETTINGS = {"betas": [0.9, 0.999], "epsilon": 1e-8, "weight_decay": 0.01, "warmup_steps": 2, "max_grad_norm": 1.0}
+
+
+def step_batches():
     generator = torch.Generator().manual_seed(4)
     lengths = lambda: (int(torch.randint(9, 25, (), generator=generator)), int(torch.randint(5, 21, (), generator=generator)))
     distinct = [[make_utterance(*lengths(), generator) for _ in range(2)] for _ in range(3)]
-    batches = [distinct[step % 3] for step in range(10)]  # seen again, so that the loss falls
+    return [distinct[step % 3] for step in range(10)]  # seen again, so that the loss falls
+
+
+def steps(_model):
+    batches = step_batches()
     tensors = {key: value for step, batch in enumerate(batches) for key, value in batch_tensors(batch, f"step{step}.").items()}
 
-    settings = {"betas": [0.9, 0.999], "epsilon": 1e-8, "weight_decay": 0.01, "warmup_steps": 2, "max_grad_norm": 1.0}
     runs = {}
     for name, rate, smoothing in (("full", 1e-2, 0.0), ("full_smoothed", 1e-2, 0.1), ("lora", 2e-2, 0.0), ("lora_smoothed", 2e-2, 0.1)):
         network = build() if name.startswith("full") else build_lora(["q_proj", "v_proj"])
         if name == "lora":
             tensors |= {f"start.{key}": value.clone() for key, value in get_peft_model_state_dict(network).items()}
-        runs[name] = train(network, batches, {"learning_rate": rate, **settings}, smoothing)
+        runs[name] = train(network, batches, {"learning_rate": rate, **SETTINGS}, smoothing)
         if name == "lora":
             tensors |= {f"end.{key}": value for key, value in get_peft_model_state_dict(network).items()}
         if name == "full":
@@ -216,3 +228,19 @@ def steps(_model):
     write_tensors("tiny_steps.safetensors", tensors, {
         "versions": versions(*VERSIONS), "note": "step{k}." + NOTE + "; start.NAME, end.NAME: LoRA factors before and after the run 'lora'; "
         "end.model...: two tensors after the run 'full'"})
+
+
+def adapter_steps(_model):
+    """The ten steps of tiny_steps with what PEFT adds to LoRA; the same batches and starting factors."""
+    batches, runs, ratio = step_batches(), {}, 4
+    for name in ("lora_rs", "lora_plus"):
+        network = build_lora(["q_proj", "v_proj"], use_rslora=name == "lora_rs")
+        settings = {"learning_rate": 1e-2, **SETTINGS}
+        optimizer = create_loraplus_optimizer(network, torch.optim.AdamW, lr=settings["learning_rate"], loraplus_lr_ratio=ratio,
+                                              loraplus_weight_decay=settings["weight_decay"], betas=tuple(settings["betas"]),
+                                              eps=settings["epsilon"]) if name == "lora_plus" else None
+        runs[name] = train(network, batches, settings, 0.0, optimizer)
+        print(f"  {name}: {[round(loss, 3) for loss in runs[name]['losses']]}")
+    write_json("tiny_adapter_steps.json", {
+        "versions": versions(*VERSIONS), "steps": len(batches), "lora": LORA, "loraplus_lr_ratio": ratio, "runs": runs,
+        "note": "batches and starting factors in tiny_steps.safetensors; losses stand before each update; linear schedule"})
