@@ -286,15 +286,19 @@ Recognizer::Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokeni
     : model_(model),
       backend_(backend),
       tokenizer_(tokenizer),
-      prompt_(std::move(prompt)),
       rules_(std::move(rules)),
       memory_(std::move(memory)),
       end_of_text_(special_tokens(tokenizer).end_of_text),
       log_mel_(model.config.mel_bins) {
-  require(std::ssize(prompt_) == memory_.limits.prompt, "the prompt is the one that was planned");
-  for (const int id : prompt_) require_known(id, model.config.vocab_size);
+  set_prompt(std::move(prompt));
   require_known(end_of_text_, model.config.vocab_size);
   read(memory_.limits.frames);
+}
+
+std::vector<int> Recognizer::set_prompt(std::vector<int> prompt) {
+  require(std::ssize(prompt) == memory_.limits.prompt, "the prompt is the one that was planned");
+  for (const int id : prompt) require_known(id, model_.config.vocab_size);
+  return std::exchange(prompt_, std::move(prompt));
 }
 
 void Recognizer::read(std::int64_t frames) {

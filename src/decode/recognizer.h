@@ -73,6 +73,9 @@ class Recognizer {
   Recognizer(Whisper& model, Backend& backend, const Tokenizer& tokenizer, std::vector<int> prompt, DecodeRules rules,
              RecognizerMemory memory);
 
+  // The prompt from now on, as long as the one before, which is returned.
+  std::vector<int> set_prompt(std::vector<int> prompt);
+
   // From now on the encoder's layers leave memory after use, where it is short. The decoder's are wanted for each token
   // and stay, unless limits.drop_decoder says that there is no room for them.
   void drop_layers(const LayerPages& pages) { drop_ = &pages; }
