@@ -25,17 +25,31 @@ void trim(std::span<const T>& a, std::span<const T>& b) {
 
 // Of equally good steps to a cell a deletion comes first, then an insertion that reaches it at the cost of the
 // diagonal.
-Cell step(const Cell& up, const Cell& left, const Cell& diagonal, bool equal) {
-  const std::int64_t errors = std::min({up.errors + 1, left.errors + 1, diagonal.errors + (equal ? 0 : 1)});
-  if (errors == up.errors + 1) return {errors, up.deletions + 1};
-  if (left.errors == diagonal.errors - 1) return {errors, left.deletions};
-  return {errors, diagonal.deletions};
+EditKind best_step(const Cell& up, const Cell& left, const Cell& diagonal, bool equal) {
+  const std::int64_t straight = diagonal.errors + (equal ? 0 : 1);
+  const std::int64_t errors = std::min({up.errors + 1, left.errors + 1, straight});
+  if (errors == up.errors + 1) return EditKind::kDeletion;
+  if (left.errors == diagonal.errors - 1) return EditKind::kInsertion;
+  return equal ? EditKind::kEqual : EditKind::kSubstitution;
 }
 
-template <class T>
-ErrorCounts count(std::span<const T> reference, std::span<const T> hypothesis) {
-  const auto length = std::ssize(reference);
-  trim(reference, hypothesis);
+Cell cell_behind(EditKind step, const Cell& up, const Cell& left, const Cell& diagonal) {
+  switch (step) {
+    case EditKind::kDeletion:
+      return {up.errors + 1, up.deletions + 1};
+    case EditKind::kInsertion:
+      return {left.errors + 1, left.deletions};
+    case EditKind::kSubstitution:
+      return {diagonal.errors + 1, diagonal.deletions};
+    case EditKind::kEqual:
+      break;
+  }
+  return diagonal;
+}
+
+// Fills the table of cells row by row; seen() is told of the step to each but those of the first row and column.
+template <class T, class Seen>
+Cell walk(std::span<const T> reference, std::span<const T> hypothesis, Seen&& seen) {
   std::vector<Cell> row(hypothesis.size() + 1);  // row[j]: reference[0, i) against hypothesis[0, j)
   for (std::size_t j = 0; j < row.size(); ++j) row[j] = {static_cast<std::int64_t>(j), 0};
   for (const T& r : reference) {
@@ -43,11 +57,20 @@ ErrorCounts count(std::span<const T> reference, std::span<const T> hypothesis) {
     row[0] = {diagonal.errors + 1, diagonal.deletions + 1};
     for (std::size_t j = 1; j < row.size(); ++j) {
       const Cell up = row[j];
-      row[j] = step(up, row[j - 1], diagonal, r == hypothesis[j - 1]);
+      const EditKind best = best_step(up, row[j - 1], diagonal, r == hypothesis[j - 1]);
+      seen(best);
+      row[j] = cell_behind(best, up, row[j - 1], diagonal);
       diagonal = up;
     }
   }
-  const Cell& best = row.back();
+  return row.back();
+}
+
+template <class T>
+ErrorCounts count(std::span<const T> reference, std::span<const T> hypothesis) {
+  const auto length = std::ssize(reference);
+  trim(reference, hypothesis);
+  const Cell best = walk(reference, hypothesis, [](EditKind) {});
   const std::int64_t insertions = best.deletions + std::ssize(hypothesis) - std::ssize(reference);
   return {best.errors - best.deletions - insertions, best.deletions, insertions, length};
 }
@@ -82,6 +105,31 @@ ErrorCounts count_errors(std::span<const char32_t> reference, std::span<const ch
 
 ErrorCounts count_errors(std::span<const std::string_view> reference, std::span<const std::string_view> hypothesis) {
   return count(reference, hypothesis);
+}
+
+std::vector<Edit> align(std::span<const char32_t> reference, std::span<const char32_t> hypothesis) {
+  std::span<const char32_t> said = reference, heard = hypothesis;
+  trim(said, heard);
+  const auto front = static_cast<std::size_t>(said.data() - reference.data());
+  std::vector<EditKind> steps;
+  steps.reserve(said.size() * heard.size());
+  walk(said, heard, [&](EditKind step) { steps.push_back(step); });
+
+  std::vector<Edit> edits;  // from the end to the start
+  for (std::size_t i = reference.size(); i > front + said.size(); --i)
+    edits.push_back({EditKind::kEqual, reference[i - 1], reference[i - 1]});
+  for (std::size_t i = said.size(), j = heard.size(); i + j > 0;) {
+    const EditKind step = i == 0   ? EditKind::kInsertion
+                          : j == 0 ? EditKind::kDeletion
+                                   : steps[(i - 1) * heard.size() + j - 1];
+    Edit e{step};
+    if (step != EditKind::kInsertion) e.said = said[--i];
+    if (step != EditKind::kDeletion) e.heard = heard[--j];
+    edits.push_back(e);
+  }
+  for (std::size_t i = front; i > 0; --i) edits.push_back({EditKind::kEqual, reference[i - 1], reference[i - 1]});
+  std::ranges::reverse(edits);
+  return edits;
 }
 
 Score& Score::operator+=(const Score& other) {

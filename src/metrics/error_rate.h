@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace sori {
 
@@ -25,6 +26,19 @@ struct ErrorCounts {
 // the product of the lengths, memory one row.
 ErrorCounts count_errors(std::span<const char32_t> reference, std::span<const char32_t> hypothesis);
 ErrorCounts count_errors(std::span<const std::string_view> reference, std::span<const std::string_view> hypothesis);
+
+enum class EditKind : std::uint8_t { kEqual, kSubstitution, kDeletion, kInsertion };
+
+// A step of an alignment. 0 stands for nothing: a deletion has no heard character, an insertion no said one.
+struct Edit {
+  EditKind kind = EditKind::kEqual;
+  char32_t said = 0, heard = 0;
+
+  bool operator==(const Edit&) const = default;
+};
+
+// The alignment that count_errors() counts. Time and memory (a byte each) are the product of the lengths.
+std::vector<Edit> align(std::span<const char32_t> reference, std::span<const char32_t> hypothesis);
 
 // Of one utterance, or of a corpus when added up: the corpus' rate is its errors over its length, not a mean of rates.
 struct Score {

@@ -67,6 +67,48 @@ TEST(CountErrors, ObeysTheTriangle) {
   }
 }
 
+// An alignment as text: equal characters as they are, -said, +heard, said/heard.
+std::string alignment(std::string_view reference, std::string_view hypothesis) {
+  std::string out;
+  for (const Edit& e : align(code_points(reference), code_points(hypothesis))) {
+    if (e.kind == EditKind::kDeletion) out += '-';
+    if (e.kind == EditKind::kInsertion) out += '+';
+    if (e.said != 0) append_utf8(out, e.said);
+    if (e.kind == EditKind::kSubstitution) out += '/';
+    if (e.heard != 0 && e.kind != EditKind::kEqual) append_utf8(out, e.heard);
+  }
+  return out;
+}
+
+TEST(Align, ShowsWhatBecameOfEachCharacter) {
+  EXPECT_EQ(alignment("가나다", "가나다"), "가나다");
+  EXPECT_EQ(alignment("가나다라마", "가다라바마"), "가-나다라+바마");
+  EXPECT_EQ(alignment("kitten", "sitting"), "k/sitte/in+g");
+  EXPECT_EQ(alignment("가나", ""), "-가-나");
+  EXPECT_EQ(alignment("", "가나"), "+가+나");
+  EXPECT_EQ(alignment("", ""), "");
+}
+
+// Both texts can be read from it, and its errors are those that are counted.
+TEST(Align, IsWhatCountErrorsCounts) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const std::string a = random_text(2 * seed, 12), b = random_text(2 * seed + 1, 12);
+    std::vector<char32_t> said, heard;
+    ErrorCounts counted{0, 0, 0, std::ssize(a)};
+    for (const Edit& e : align(code_points(a), code_points(b))) {
+      if (e.said != 0) said.push_back(e.said);
+      if (e.heard != 0) heard.push_back(e.heard);
+      counted.substitutions += e.kind == EditKind::kSubstitution;
+      counted.deletions += e.kind == EditKind::kDeletion;
+      counted.insertions += e.kind == EditKind::kInsertion;
+      EXPECT_EQ(e.said == e.heard, e.kind == EditKind::kEqual) << a << " " << b;
+    }
+    EXPECT_EQ(to_utf8(said), a);
+    EXPECT_EQ(to_utf8(heard), b);
+    EXPECT_EQ(counted, characters(a, b)) << a << " " << b;
+  }
+}
+
 TEST(ScorePair, CountsLettersBlanksAndWordsApart) {
   const Score s = score_pair("오늘은 날씨가, 좋다.", "오늘 은 날씨가 좋아");
   EXPECT_EQ(s.cer, counts(1, 0, 0, 8));
