@@ -62,6 +62,8 @@ const std::vector<Verb>& verbs() {
        "sori evaluate --model whisper-base/ --adapter run/ --data data/ --split eval", run_evaluate},
       {"transcribe", "judge", "write down what recordings say",
        "sori transcribe --model whisper-base/ --adapter run/ talk.wav", run_transcribe},
+      {"report", "judge", "turn an experiment's results into a page to look at", "sori report study/ study.html",
+       run_report},
       {"bench", "machine", "measure what this machine can do, and what training reaches of it",
        "sori bench --size base --method lora", run_bench},
       {"experiment", "machine", "measure what the documentation states",

@@ -58,6 +58,7 @@ int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);
 int run_evaluate(const Verb&, const std::vector<std::string>&, Log&);
 int run_transcribe(const Verb&, const std::vector<std::string>&, Log&);
+int run_report(const Verb&, const std::vector<std::string>&, Log&);
 int run_bench(const Verb&, const std::vector<std::string>&, Log&);
 int run_experiment(const Verb&, const std::vector<std::string>&, Log&);
 

@@ -1,0 +1,12 @@
+// The report of an experiment: sections in the order in which they are read; what was not measured has no section.
+#pragma once
+
+#include "report/document.h"
+#include "report/results.h"
+
+namespace sori {
+
+// Transcripts stand in it only where show_text asks for them.
+Document make_report(const ExperimentResults& results, const Language& language, bool show_text);
+
+}  // namespace sori
