@@ -44,7 +44,7 @@ int run_report(const Verb& verb, const std::vector<std::string>& words, Log&) {
   const Path twin = markdown_beside(o.page);
   check_twin(twin);
   for (const Path& file : {Path(o.page), twin}) check_writable(file);
-  const Language language(o.lang == "ko");
+  const ReportLanguage language(o.lang == "ko");
   const Document document = make_report(read_results(o.folder), language, o.show_text);
   write_file(o.page, to_html(document, language));
   write_file(twin, to_markdown(document));

@@ -12,7 +12,7 @@ body { font: 16px/1.5 system-ui, "Noto Sans KR", "Noto Sans CJK KR", NanumGothic
   max-width: 1120px; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .5rem 0; }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 2px solid #ddd; break-after: avoid; }
-h3 { font-size: 1rem; margin: 0; }
+h3 { font-size: 1rem; margin: 0; break-after: avoid; }
 p { margin: .5rem 0; max-width: 50rem; }
 nav { font-size: .9rem; } nav a { margin-right: 1rem; white-space: nowrap; } a { color: #00558c; }
 .scroll { overflow-x: auto; }
@@ -87,7 +87,7 @@ std::string plain(std::span<const Edit> edits) {
 
 class HtmlWriter {
  public:
-  explicit HtmlWriter(const Language& say) : say_(say) {}
+  explicit HtmlWriter(const ReportLanguage& say) : say_(say) {}
 
   std::string page(const Document& d) {
     out_ = fmt::format(
@@ -140,9 +140,9 @@ class HtmlWriter {
     out_ += fmt::format("</div>\n<p class=\"note\">{}</p>\n", escape_html(f.caption));
   }
 
-  void write(const Transcripts& t) {
+  void write(const HeardTexts& t) {
     out_ += fmt::format("<h3>{}</h3>\n<dl>\n", escape_html(t.title));
-    for (const Transcript& line : t.lines) {
+    for (const HeardText& line : t.lines) {
       out_ += fmt::format("<dt>{}</dt><dd>", escape_html(line.name));
       for (const auto& run : runs_of(line.edits)) out_ += html(run);
       out_ += fmt::format(" <span class=\"note\">{}</span></dd>\n", escape_html(line.note));
@@ -166,7 +166,7 @@ class HtmlWriter {
     return escape_html(plain(run));
   }
 
-  const Language& say_;
+  const ReportLanguage& say_;
   std::string out_;
 };
 
@@ -206,9 +206,9 @@ class MarkdownWriter {
     write(Paragraph{f.caption});
   }
 
-  void write(const Transcripts& t) {
+  void write(const HeardTexts& t) {
     out_ += fmt::format("\n### {}\n\n", escape_markdown(t.title));
-    for (const Transcript& line : t.lines) {
+    for (const HeardText& line : t.lines) {
       out_ += fmt::format("* {}: ", escape_markdown(line.name));
       for (const auto& run : runs_of(line.edits)) out_ += markdown(run);
       out_ += fmt::format(" {}\n", escape_markdown(line.note));
@@ -230,7 +230,9 @@ class MarkdownWriter {
 
 }  // namespace
 
-std::string to_html(const Document& document, const Language& language) { return HtmlWriter(language).page(document); }
+std::string to_html(const Document& document, const ReportLanguage& language) {
+  return HtmlWriter(language).page(document);
+}
 
 std::string to_markdown(const Document& document) { return MarkdownWriter().page(document); }
 

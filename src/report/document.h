@@ -42,19 +42,19 @@ struct Figures {
   std::vector<Figure> figures;
 };
 
-struct Transcript {
+struct HeardText {
   std::string name;
   std::vector<Edit> edits;
   std::string note;
 };
 
 // What was said, and what each row heard.
-struct Transcripts {
+struct HeardTexts {
   std::string title;
-  std::vector<Transcript> lines;
+  std::vector<HeardText> lines;
 };
 
-using Block = std::variant<Paragraph, Code, Table, Figures, Transcripts>;
+using Block = std::variant<Paragraph, Code, Table, Figures, HeardTexts>;
 
 struct Section {
   std::string title;
@@ -67,7 +67,7 @@ struct Document {
 };
 
 // One file that needs no other and lets none in (Content-Security-Policy); readable without scripts.
-std::string to_html(const Document& document, const Language& language);
+std::string to_html(const Document& document, const ReportLanguage& language);
 
 // Begins with kMarkdownMark.
 std::string to_markdown(const Document& document);

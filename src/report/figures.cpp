@@ -36,7 +36,7 @@ std::vector<const GroupResult*> groups_of(const ExperimentResults& e, const std:
   return all;
 }
 
-PlotPoint cer_point(const GroupResult& g, double x, const Language& say) {
+PlotPoint cer_point(const GroupResult& g, double x, const ReportLanguage& say) {
   PlotPoint p{x, 100 * *g.cer.value};
   p.hint = fmt::format("{}, {}: CER {}", g.label, say(words::kStepsOf, g.steps), percent(g.cer));
   return p;
@@ -66,11 +66,11 @@ MemoryUse highest_memory(const ExperimentResults& e, const std::string& row) {
   return all;
 }
 
-BarChart memory_chart(const std::string& title, const Language& say) {
+BarChart memory_chart(const std::string& title, const ReportLanguage& say) {
   return {title, title, say(words::kResidentAxis), {say(words::kPlanned), say(words::kMeasured)}, {}};
 }
 
-Table memory_table(const Language& say) {
+Table memory_table(const ReportLanguage& say) {
   return {{{say(words::kMethod)},
            {say(words::kPlannedResident), true},
            {say(words::kPeakResident), true},
@@ -85,7 +85,7 @@ void add_memory_row(BarChart& chart, Table& table, const std::string& label, std
                         bytes_text(m.planned_private), bytes_text(m.peak_private)});
 }
 
-std::optional<Figure> memory_here(const ExperimentResults& e, const Language& say) {
+std::optional<Figure> memory_here(const ExperimentResults& e, const ReportLanguage& say) {
   const std::string title = say(words::kMemoryHereTitle);
   BarChart chart = memory_chart(title, say);
   Table table = memory_table(say);
@@ -98,7 +98,7 @@ std::optional<Figure> memory_here(const ExperimentResults& e, const Language& sa
   return Figure{draw(chart), title, table};
 }
 
-std::optional<Figure> memory_study(const ExperimentResults& e, const Language& say) {
+std::optional<Figure> memory_study(const ExperimentResults& e, const ReportLanguage& say) {
   const std::string title = say(words::kMemoryStudyTitle);
   BarChart chart{title, title, say(words::kGpuAxis), {say(words::kAllocated)}, {}};
   Table table{{{say(words::kMethod)}, {say(words::kAllocated), true}}, {}};
@@ -114,7 +114,7 @@ std::optional<Figure> memory_study(const ExperimentResults& e, const Language& s
   return Figure{draw(chart), title, table};
 }
 
-Figure memory_shape(const ExperimentResults& e, std::int64_t batch, const Language& say) {
+Figure memory_shape(const ExperimentResults& e, std::int64_t batch, const ReportLanguage& say) {
   const std::string title = say(words::kMemoryShapeTitle, e.memory->size, batch);
   BarChart chart = memory_chart(title, say);
   Table table = memory_table(say);
@@ -132,7 +132,7 @@ Figure memory_shape(const ExperimentResults& e, std::int64_t batch, const Langua
   return {draw(chart), title, table};
 }
 
-Figures memory_shapes(const ExperimentResults& e, const Language& say) {
+Figures memory_shapes(const ExperimentResults& e, const ReportLanguage& say) {
   Figures figures{e.memory ? say(words::kMemoryShape, e.memory->size, e.memory->compute) : "", {}};
   if (!e.memory) return figures;
   std::set<std::int64_t> batches;
@@ -160,7 +160,7 @@ std::vector<double> all_steps(const std::vector<const GroupResult*>& groups) {
 }
 
 Table steps_table(const ExperimentResults& e, const std::string& arm, const std::vector<double>& steps,
-                  const Language& say) {
+                  const ReportLanguage& say) {
   Table table{{{say(words::kMethod)}}, {}};
   for (const double s : steps) table.columns.push_back({say(words::kStepsOf, s), true});
   for (const std::string& row : row_names(e)) {
@@ -176,7 +176,7 @@ Table steps_table(const ExperimentResults& e, const std::string& arm, const std:
   return table;
 }
 
-std::optional<Figure> error_figure(const ExperimentResults& e, const std::string& arm, const Language& say) {
+std::optional<Figure> error_figure(const ExperimentResults& e, const std::string& arm, const ReportLanguage& say) {
   const std::string title = say(words::kErrorsTitle, arm);
   Plot plot{title, say(words::kErrorsChart), {say(words::kStepsAxis)}, {say(words::kCerAxis), {}, false, all_cer(e)}};
   std::vector<const GroupResult*> drawn;
@@ -208,7 +208,7 @@ struct Cost {
   SeriesKind kind;
 };
 
-Cost memory_cost(const std::string& arm, const Language& say) {
+Cost memory_cost(const std::string& arm, const ReportLanguage& say) {
   return {say(words::kMemoryCostTitle, arm),
           say(words::kMemoryAxis),
           say(words::kPeakResident),
@@ -221,7 +221,7 @@ Cost memory_cost(const std::string& arm, const Language& say) {
           SeriesKind::kMarks};
 }
 
-Cost time_cost(const ExperimentResults& e, const std::string& arm, const Language& say) {
+Cost time_cost(const ExperimentResults& e, const std::string& arm, const ReportLanguage& say) {
   double longest = 0;
   for (const GroupResult& g : e.groups) longest = std::max(longest, g.seconds.value_or(0));
   const Phrase& axis = longest < 300 ? words::kSecondsAxis : longest < 18000 ? words::kMinutesAxis : words::kHoursAxis;
@@ -244,7 +244,7 @@ std::vector<double> all_costs(const ExperimentResults& e, const Cost& cost) {
 }
 
 std::optional<Figure> cost_figure(const ExperimentResults& e, const std::string& arm, const Cost& cost,
-                                  const Language& say) {
+                                  const ReportLanguage& say) {
   struct Drawn {
     const GroupResult* group;
     std::size_t style;
@@ -317,7 +317,7 @@ std::vector<PlotPoint> curve(const RunResult& run, CurveValue value) {
 }
 
 std::optional<Figure> curve_figure(const ExperimentResults& e, const std::string& arm, const std::string& title,
-                                   const std::string& axis, CurveValue value, const Language& say) {
+                                   const std::string& axis, CurveValue value, const ReportLanguage& say) {
   Plot plot{title, say(words::kCurvesNote), {say(words::kStepsAxis), {}, true}, {axis}, SeriesKind::kLine};
   Table table{{{say(words::kMethod)},
                {say(words::kSteps), true},
@@ -361,7 +361,7 @@ std::vector<std::string> arm_names(const ExperimentResults& e) {
   return names;
 }
 
-std::vector<Figures> memory_figures(const ExperimentResults& e, const Language& say) {
+std::vector<Figures> memory_figures(const ExperimentResults& e, const ReportLanguage& say) {
   Figures rows{say(words::kMemoryHere), {}};
   add(rows, memory_here(e, say));
   if (auto study = memory_study(e, say)) {
@@ -371,13 +371,13 @@ std::vector<Figures> memory_figures(const ExperimentResults& e, const Language& 
   return {rows, memory_shapes(e, say)};
 }
 
-Figures error_figures(const ExperimentResults& e, const Language& say) {
+Figures error_figures(const ExperimentResults& e, const ReportLanguage& say) {
   Figures figures{say(words::kErrorsChart), {}};
   for (const std::string& arm : arm_names(e)) add(figures, error_figure(e, arm, say));
   return figures;
 }
 
-Figures cost_figures(const ExperimentResults& e, const Language& say) {
+Figures cost_figures(const ExperimentResults& e, const ReportLanguage& say) {
   Figures figures{say(words::kFrontChart), {}};
   for (const std::string& arm : arm_names(e)) {
     add(figures, cost_figure(e, arm, memory_cost(arm, say), say));
@@ -386,7 +386,7 @@ Figures cost_figures(const ExperimentResults& e, const Language& say) {
   return figures;
 }
 
-Figures curve_figures(const ExperimentResults& e, const Language& say) {
+Figures curve_figures(const ExperimentResults& e, const ReportLanguage& say) {
   Figures figures{say(words::kCurvesNote), {}};
   for (const std::string& arm : arm_names(e)) {
     add(figures, curve_figure(e, arm, say(words::kLossTitle, arm), say(words::kLossAxis), &CurvePoint::loss, say));

@@ -13,7 +13,7 @@ constexpr std::size_t kExamples = 8;
 
 class Report {
  public:
-  Report(const ExperimentResults& e, const Language& say) : e_(e), say_(say), rows_(row_names(e)) {}
+  Report(const ExperimentResults& e, const ReportLanguage& say) : e_(e), say_(say), rows_(row_names(e)) {}
 
   Document document(bool show_text) {
     Document d{say_(words::kReport, e_.title.empty() ? e_.grid : e_.title), {}};
@@ -182,8 +182,17 @@ class Report {
     Table t{{{say_(words::kRun)}, {say_(words::kExitCode), true}, {say_(words::kReason)}}, {}};
     for (const RunResult& r : e_.runs)
       if (r.failure) t.rows.push_back({r.name, whole(r.failure->exit_code), r.failure->message});
+    for (const Trial& trial : e_.tuning)
+      if (trial.failure)
+        t.rows.push_back({say_(words::kTrial, label_of(trial.row), plain_number(trial.learning_rate)),
+                          whole(trial.failure->exit_code), trial.failure->message});
     add(s, "", t);
     return s;
+  }
+
+  static std::string limit_of(const CheckResult& c) {
+    const std::string limit = plain_number(c.limit);
+    return c.bound == "at least" ? "≥ " + limit : c.bound == "at most" ? "≤ " + limit : limit;
   }
 
   Section guard() const {
@@ -196,13 +205,16 @@ class Report {
              {say_(words::kLimit), true},
              {say_(words::kVerdict)}},
             {}};
-    for (const GuardCheck& c : e_.guard->checks)
-      t.rows.push_back({c.title, c.measure, plain_number(c.before), plain_number(c.after), plain_number(c.limit),
+    for (const CheckResult& c : e_.guard->checks)
+      t.rows.push_back({c.title, c.measure, plain_number(c.before), plain_number(c.after), limit_of(c),
                         say_(c.ok ? words::kPassed : words::kNotPassed)});
     add(s,
-        say_(e_.guard->ok ? words::kGuardOk : words::kGuardBad) + " " +
-            say_(words::kGuardOf, e_.guard->model, e_.guard->adapter),
+        fmt::format(
+            "{} {}", say_(e_.guard->ok ? words::kGuardOk : words::kGuardBad),
+            say_(words::kGuardOf, e_.guard->model, e_.guard->adapter.empty() ? e_.guard->tuned : e_.guard->adapter)),
         t);
+    for (const CheckResult& c : e_.guard->checks)
+      if (!c.note.empty()) s.blocks.emplace_back(Paragraph{fmt::format("{}: {}", c.title, c.note)});
     return s;
   }
 
@@ -226,7 +238,7 @@ class Report {
     const std::vector<ReadAloud>& first = runs.front()->examples;
     for (std::size_t i = 0; i < std::min(first.size(), kExamples); ++i) {
       const std::vector<char32_t> said = code_points(normalise_for_wer(first[i].said));
-      Transcripts t{first[i].id, {{say_(words::kSaid), align(said, said), ""}}};
+      HeardTexts t{first[i].id, {{say_(words::kSaid), align(said, said), ""}}};
       for (const RunResult* run : runs) {
         const auto heard = std::ranges::find(run->examples, first[i].id, &ReadAloud::id);
         if (heard == run->examples.end()) continue;
@@ -250,6 +262,8 @@ class Report {
     fact(say_(words::kVersion), e_.version);
     fact(say_(words::kDate), e_.date);
     for (const Fact& f : e_.machine) fact(say_(words::kMachine, f.name), f.value);
+    fact(say_(words::kCompute), e_.compute);
+    fact(say_(words::kJobs), e_.jobs ? whole(e_.jobs) : "");
     fact(say_(words::kModel), e_.model);
     fact(say_(words::kModelHash), e_.model_hash);
     fact(say_(words::kGrid), e_.grid);
@@ -264,13 +278,13 @@ class Report {
   }
 
   const ExperimentResults& e_;
-  const Language& say_;
+  const ReportLanguage& say_;
   std::vector<std::string> rows_;
 };
 
 }  // namespace
 
-Document make_report(const ExperimentResults& results, const Language& language, bool show_text) {
+Document make_report(const ExperimentResults& results, const ReportLanguage& language, bool show_text) {
   return Report(results, language).document(show_text);
 }
 

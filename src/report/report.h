@@ -6,7 +6,7 @@
 
 namespace sori {
 
-// Transcripts stand in it only where show_text asks for them.
-Document make_report(const ExperimentResults& results, const Language& language, bool show_text);
+// HeardTexts stand in it only where show_text asks for them.
+Document make_report(const ExperimentResults& results, const ReportLanguage& language, bool show_text);
 
 }  // namespace sori

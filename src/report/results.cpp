@@ -22,9 +22,15 @@ class Reader {
   bool flag(const char* key) const { return json_get_or(object_, key, false, where_); }
 
   std::optional<double> number(const char* key) const {
+    const auto value = signed_number(key);
+    if (value) check_range(*value, 0, key);
+    return value;
+  }
+  // A difference.
+  std::optional<double> signed_number(const char* key) const {
     if (!known(key)) return std::nullopt;
     const auto value = json_get<double>(object_, key, where_);
-    check_range(value, key);
+    check_range(value, -kLargest, key);
     return value;
   }
   std::optional<std::int64_t> count(const char* key) const {
@@ -50,7 +56,7 @@ class Reader {
   template <class T>
   std::vector<T> numbers(const char* key) const {
     const auto all = json_get_or<std::vector<T>>(object_, key, {}, where_);
-    for (const T value : all) check_range(static_cast<double>(value), key);
+    for (const T value : all) check_range(static_cast<double>(value), 0, key);
     return all;
   }
 
@@ -86,8 +92,8 @@ class Reader {
 
  private:
   bool known(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
-  void check_range(double value, const char* key) const {
-    if (!(0 <= value && value <= kLargest)) throw bad(fmt::format("\"{}\" is out of range", key));
+  void check_range(double value, double lowest, const char* key) const {
+    if (!(lowest <= value && value <= kLargest)) throw bad(fmt::format("\"{}\" is out of range", key));
   }
   std::string place(const char* key) const { return fmt::format("{}: {}", where_, key); }
 
@@ -116,6 +122,11 @@ ReadAloud read_example(const Reader& r) {
   return e;
 }
 
+std::optional<Failure> read_failure(const Reader& r) {
+  const auto error = r.object("error");
+  return error ? std::optional(Failure{error->needed_count("exit_code"), error->text("message")}) : std::nullopt;
+}
+
 RunResult read_run(const Reader& r) {
   RunResult run;
   run.name = r.text("name"), run.arm = r.text("arm"), run.row = r.text("row"), run.label = r.text("label");
@@ -125,8 +136,7 @@ RunResult read_run(const Reader& r) {
   run.scores = r.members("scores", read_score);
   run.curve = r.list("curve", read_curve_point);
   run.examples = r.list("examples", read_example);
-  if (const auto error = r.object("error"))
-    run.failure = Failure{error->needed_count("exit_code"), error->text("message")};
+  run.failure = read_failure(r);
   return run;
 }
 
@@ -155,8 +165,13 @@ ParityResult read_parity(const Reader& r) {
 }
 
 Trial read_trial(const Reader& r) {
-  return {r.text("row"),   r.needed_count("steps"), r.count("seed").value_or(0), r.number("learning_rate"),
-          r.number("cer"), r.flag("chosen")};
+  return {r.text("row"),
+          r.needed_count("steps"),
+          r.count("seed").value_or(0),
+          r.number("learning_rate"),
+          r.number("cer"),
+          r.flag("chosen"),
+          read_failure(r)};
 }
 
 StudyRow read_study_row(const Reader& r) {
@@ -180,13 +195,15 @@ std::vector<Fact> read_facts(const Reader& r) {
 MemoryRow read_memory_row(const Reader& r) {
   MemoryRow row{r.text("name"), r.text("label"), r.text_or("study_gpu"), r.needed_count("batch"), read_memory_use(r)};
   row.memory.planned_private = r.bytes("planned_bytes");
-  row.seconds_per_step = r.number("seconds_per_step"), row.saving = r.number("saving");
+  row.seconds_per_step = r.number("seconds_per_step"), row.saving = r.signed_number("saving");
   return row;
 }
 
-GuardCheck read_check(const Reader& r) {
-  return {r.text("title"),   r.text_or("measure"), r.number("before"),
-          r.number("after"), r.number("limit"),    json_get<bool>(r.json(), "ok", r.where())};
+CheckResult read_check(const Reader& r) {
+  return {r.text("title"),           r.text_or("measure"),
+          r.text_or("bound"),        r.text_or("note"),
+          r.signed_number("before"), r.signed_number("after"),
+          r.signed_number("limit"),  json_get<bool>(r.json(), "ok", r.where())};
 }
 
 // A file that may lie beside the results.
@@ -208,7 +225,7 @@ std::optional<GuardResult> read_guard(const Path& path) {
   if (!json) return std::nullopt;
   const Reader r(*json, path.string());
   r.need("checks");
-  return GuardResult{r.text_or("model"), r.text_or("adapter"), r.list("checks", read_check),
+  return GuardResult{r.text_or("model"), r.text_or("adapter"), r.text_or("tuned"), r.list("checks", read_check),
                      json_get<bool>(*json, "ok", r.where())};
 }
 
@@ -235,7 +252,8 @@ ExperimentResults read_results(const Path& folder) {
   const Reader r(json, path.string());
   for (const char* key : {"cells", "groups"}) r.need(key);
   ExperimentResults e;
-  e.version = r.text_or("sori"), e.command = r.text_or("command"), e.date = r.text_or("date");
+  e.version = r.text_or("sori"), e.command = r.text_or("command"), e.date = r.text_or("date"),
+  e.compute = r.text_or("compute");
   if (const auto grid = r.object("grid"))
     e.grid = grid->text_or("name"), e.title = grid->text_or("title"), e.grid_hash = grid->text_or("hash");
   if (const auto machine = r.object("machine")) e.machine = read_facts(*machine);
@@ -246,7 +264,7 @@ ExperimentResults read_results(const Path& folder) {
   }
   e.choose_split = r.text_or("choose_split"), e.report_split = r.text_or("report_split");
   e.splits = r.texts("splits");
-  e.finished = r.count("finished").value_or(0), e.of = r.count("of").value_or(0);
+  e.finished = r.count("finished").value_or(0), e.of = r.count("of").value_or(0), e.jobs = r.count("jobs");
   if (const auto untuned = r.object("untuned")) e.untuned = untuned->members("scores", read_score);
   e.runs = r.list("cells", read_run);
   e.tuning = r.list("tuning", read_trial);

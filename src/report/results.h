@@ -82,6 +82,7 @@ struct Trial {
   std::int64_t steps = 0, seed = 0;
   std::optional<double> learning_rate{}, cer{};
   bool chosen = false;
+  std::optional<Failure> failure{};
 };
 
 struct StudyRow {
@@ -111,15 +112,16 @@ struct MemoryResult {
 };
 
 // What must not have become worse through tuning, as `sori guard` measured it.
-struct GuardCheck {
+struct CheckResult {
   std::string title, measure;
+  std::string bound, note;  // bound: "at most" or "at least" the limit
   std::optional<double> before{}, after{}, limit{};
   bool ok = false;
 };
 
 struct GuardResult {
-  std::string model, adapter;
-  std::vector<GuardCheck> checks;
+  std::string model, adapter, tuned;  // an adapter, or a tuned model in place of it
+  std::vector<CheckResult> checks;
   bool ok = false;
 };
 
@@ -128,12 +130,13 @@ struct Fact {
 };
 
 struct ExperimentResults {
-  std::string version, grid, title, grid_hash, command, date, model, model_hash, data_hash, language;
+  std::string version, grid, title, grid_hash, command, date, compute, model, model_hash, data_hash, language;
   std::vector<Fact> machine;
   std::string choose_split, report_split;
   std::vector<std::string> splits;
   std::vector<SplitSize> data;
   std::int64_t finished = 0, of = 0;
+  std::optional<std::int64_t> jobs{};  // trainings at one time, which shared the machine
   std::vector<SplitScore> untuned;
   std::vector<RunResult> runs;
   std::vector<Trial> tuning;

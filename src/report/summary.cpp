@@ -19,7 +19,7 @@ std::string label_of(const ExperimentResults& e, const std::string& row) {
 
 std::string split_of(const ExperimentResults& e) { return e.report_split.empty() ? "–" : e.report_split; }
 
-std::string ratio_sentence(const ExperimentResults& e, const RatioResult& r, const Language& say) {
+std::string ratio_sentence(const ExperimentResults& e, const RatioResult& r, const ReportLanguage& say) {
   const Phrase& phrase = !r.ratio.low || !r.ratio.high ? words::kRatioPlain
                          : *r.ratio.low > 1            ? words::kRatioMore
                          : *r.ratio.high < 1           ? words::kRatioFewer
@@ -48,7 +48,7 @@ std::optional<std::uint64_t> highest_resident(const ExperimentResults& e, const 
   return highest;
 }
 
-std::string memory_sentence(const ExperimentResults& e, const RatioResult& r, const Language& say) {
+std::string memory_sentence(const ExperimentResults& e, const RatioResult& r, const ReportLanguage& say) {
   const auto ours = highest_resident(e, r.row), full = highest_resident(e, r.against);
   if (!ours || !full || *full == 0) return "";
   const double saved = 1 - static_cast<double>(*ours) / static_cast<double>(*full);
@@ -60,7 +60,7 @@ std::string memory_sentence(const ExperimentResults& e, const RatioResult& r, co
 
 }  // namespace
 
-std::string summary(const ExperimentResults& e, const Language& say) {
+std::string summary(const ExperimentResults& e, const ReportLanguage& say) {
   std::vector<std::string> sentences{say(words::kProgress, e.finished, e.of)};
   const auto failed = std::ranges::count_if(e.runs, [](const RunResult& r) { return r.failure.has_value(); });
   if (failed > 0) sentences.push_back(say(words::kFailedRuns, failed));

@@ -9,6 +9,6 @@
 
 namespace sori {
 
-std::string summary(const ExperimentResults& results, const Language& say);
+std::string summary(const ExperimentResults& results, const ReportLanguage& say);
 
 }  // namespace sori

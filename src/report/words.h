@@ -26,9 +26,9 @@ class Phrase {
   std::string_view english_, korean_;
 };
 
-class Language {
+class ReportLanguage {
  public:
-  explicit Language(bool korean) : korean_(korean) {}
+  explicit ReportLanguage(bool korean) : korean_(korean) {}
   const char* code() const { return korean_ ? "ko" : "en"; }
 
   template <class... Values>
@@ -175,12 +175,14 @@ inline constexpr Phrase kLast{"last", "마지막"};
 
 // Failures, guard.
 inline constexpr Phrase kRun{"run", "실행"};
+inline constexpr Phrase kTrial{"{0}, trying the learning rate {1}", "{0}, 학습률 {1} 시험"};
 inline constexpr Phrase kExitCode{"exit code", "종료 코드"};
 inline constexpr Phrase kReason{"reason", "이유"};
 inline constexpr Phrase kGuardOk{"The tuned model passes every check.", "학습된 모델이 모든 검사를 통과했다."};
 inline constexpr Phrase kGuardBad{"The tuned model does not pass every check.",
                                   "학습된 모델이 통과하지 못한 검사가 있다."};
-inline constexpr Phrase kGuardOf{"Model {0}, adapter {1}.", "모델 {0}, 어댑터 {1}."};
+inline constexpr Phrase kGuardOf{"Model {0}, tuned {1}. Rates are fractions.",
+                                 "모델 {0}, 학습된 것 {1}. 비율은 소수이다."};
 inline constexpr Phrase kCheck{"check", "검사"};
 inline constexpr Phrase kMeasure{"measure", "척도"};
 inline constexpr Phrase kBefore{"before", "학습 전"};
@@ -206,6 +208,8 @@ inline constexpr Phrase kVersion{"version of sori", "sori 버전"};
 inline constexpr Phrase kDate{"date", "날짜"};
 inline constexpr Phrase kGrid{"grid", "실험 격자"};
 inline constexpr Phrase kGridHash{"SHA-256 of the grid", "실험 격자의 SHA-256"};
+inline constexpr Phrase kCompute{"type of what enters products", "행렬곱의 수 형식"};
+inline constexpr Phrase kJobs{"trainings at one time", "동시에 실행한 학습"};
 inline constexpr Phrase kModel{"model", "모델"};
 inline constexpr Phrase kModelHash{"SHA-256 of the model", "모델의 SHA-256"};
 inline constexpr Phrase kDataHash{"SHA-256 of the data set", "데이터의 SHA-256"};

@@ -19,11 +19,11 @@ Document document() {
           {{"First",
             {Paragraph{kHostile}, Code{"sori x --y `z`"}, Table{{{"name"}, {"value", true}}, {{kHostile, "4.2 %"}}},
              Figures{"caption", {{"<svg>picture</svg>", "figure", {{{"n", true}}, {{"7"}}}}}},
-             Transcripts{"utterance", {{"nf4", align(said, heard), "CER 1 %"}}}}}}};
+             HeardTexts{"utterance", {{"nf4", align(said, heard), "CER 1 %"}}}}}}};
 }
 
 TEST(Html, IsOnePageThatLetsNothingIn) {
-  const std::string html = to_html(document(), Language(false));
+  const std::string html = to_html(document(), ReportLanguage(false));
   EXPECT_TRUE(html.starts_with("<!doctype html>\n<html lang=\"en\">"));
   EXPECT_THAT(html, HasSubstr("Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-"));
   EXPECT_THAT(html, HasSubstr("<h1>A &amp; B</h1>"));
@@ -37,7 +37,7 @@ TEST(Html, IsOnePageThatLetsNothingIn) {
 }
 
 TEST(Html, MarksErrorsBySignAndColour) {
-  const std::string html = to_html(document(), Language(true));
+  const std::string html = to_html(document(), ReportLanguage(true));
   EXPECT_TRUE(html.starts_with("<!doctype html>\n<html lang=\"ko\">"));
   EXPECT_THAT(html, HasSubstr("가<span class=\"sub\"><del>나</del><ins>마</ins></span><del>␣</del>다라<ins>␣바</ins>"));
 }

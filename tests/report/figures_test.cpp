@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const Language kEnglish(false);
+const ReportLanguage kEnglish(false);
 
 TEST(Figures, HaveRowsAndArmsInTheirOrder) {
   EXPECT_THAT(row_names(study()), ElementsAre("full", "lora", "nf4"));

@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const Language kEnglish(false), kKorean(true);
+const ReportLanguage kEnglish(false), kKorean(true);
 
 TEST(Summary, SaysTheBestTheRatioAndTheMemorySaved) {
   const std::string text = summary(study(), kEnglish);
