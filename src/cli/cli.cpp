@@ -60,6 +60,8 @@ const std::vector<Verb>& verbs() {
        "sori train --model whisper-base/ --data data/ --output-dir run/ --method lora", run_train},
       {"evaluate", "judge", "measure CER and WER on a split",
        "sori evaluate --model whisper-base/ --adapter run/ --data data/ --split eval", run_evaluate},
+      {"guard", "judge", "say whether a tuned model still behaves: silence, noise, English, long recordings",
+       "sori guard --model whisper-base/ --adapter run/ --data data/ --english english/", run_guard},
       {"transcribe", "judge", "write down what recordings say",
        "sori transcribe --model whisper-base/ --adapter run/ talk.wav", run_transcribe},
       {"report", "judge", "turn an experiment's results into a page to look at", "sori report study/ study.html",

@@ -9,6 +9,8 @@
 
 namespace sori {
 
+inline constexpr int kExitNotSafe = 10;  // sori guard: the tuned model fails a check
+
 struct Verb {
   const char* name;
   const char* group;    // data, model, train, judge, machine
@@ -57,6 +59,7 @@ int run_merge(const Verb&, const std::vector<std::string>&, Log&);
 int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);
 int run_evaluate(const Verb&, const std::vector<std::string>&, Log&);
+int run_guard(const Verb&, const std::vector<std::string>&, Log&);
 int run_transcribe(const Verb&, const std::vector<std::string>&, Log&);
 int run_report(const Verb&, const std::vector<std::string>&, Log&);
 int run_bench(const Verb&, const std::vector<std::string>&, Log&);

@@ -51,7 +51,8 @@ std::string help_all() {
   return out +
          "\nResults go to standard output, progress to standard error; --json FILE writes the result for programs.\n"
          "exit codes: 0 ok, 2 usage, 3 bad input, 4 reading or writing, 5 memory, 6 not a number, 7 run locked,\n"
-         "            8 checkpoint unusable, 70 a bug in sori, 75 stopped and resumable\n";
+         "            8 checkpoint unusable, 10 guard: not safe to replace, 70 a bug in sori, 75 stopped and "
+         "resumable\n";
 }
 
 std::string help_verb(const Verb& verb, const OptionTable& table) {

@@ -35,7 +35,7 @@ std::string help_of(const std::string& verb) {
   return ::testing::internal::GetCapturedStdout();
 }
 
-TEST(Readme, ItsSixCommandsRunOnAFolderOfOnesOwn) {
+TEST(Readme, ItsSevenCommandsRunOnAFolderOfOnesOwn) {
   const TemporaryFolder folder;
   write_model(folder / "whisper-base-ct2");
   write_recordings(folder / "recordings");
@@ -52,10 +52,12 @@ TEST(Readme, ItsSixCommandsRunOnAFolderOfOnesOwn) {
     std::vector<std::string> words = words_of(line);
     ASSERT_EQ(words.at(0), "sori") << line;
     words.erase(words.begin());
-    EXPECT_EQ(run(words), 0) << line;
+    const int code = run(words);
+    // Random weights know no language, which sori guard is there to say.
+    EXPECT_EQ(code, words[0] == "guard" ? kExitNotSafe : 0) << line;
     ++ran;
   }
-  EXPECT_EQ(ran, 6u);
+  EXPECT_EQ(ran, 7u);
   std::filesystem::current_path("/");
 }
 
@@ -68,7 +70,7 @@ TEST(Readme, SpeaksOfTheSameCommandsInBothLanguages) {
       for (const std::string& line : block_of(text, start)) all.push_back(words_of(line));
     return all;
   };
-  EXPECT_EQ(commands("README.md").size(), 8u);
+  EXPECT_EQ(commands("README.md").size(), 9u);
   EXPECT_EQ(commands("README.ko.md"), commands("README.md"));
 }
 
