@@ -34,9 +34,9 @@ using Vector = float __attribute__((vector_size(32), may_alias, aligned(4)));
 
 // One row of w with a tile of x^T [in, kTile] -> kTile numbers.
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void multiply(const float* value,
-                                                                                   const std::uint16_t* column,
-                                                                                   std::int64_t count, const float* x,
-                                                                                   float* y) {
+                                                                                            const std::uint16_t* column,
+                                                                                            std::int64_t count,
+                                                                                            const float* x, float* y) {
   Vector sum[kTile / 8] = {};
   for (std::int64_t n = 0; n < count; ++n) {
     const auto* row = reinterpret_cast<const Vector*>(x + std::int64_t{column[n]} * kTile);

@@ -20,8 +20,8 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(Toml, BecomesJson) {
-  const Json expected = parse_json(
-      R"({"a": 1, "b": -0.5, "c": "소리", "d": [true, false], "e": {"f": [{"g": 1}, {"g": 2}]}})", "");
+  const Json expected =
+      parse_json(R"({"a": 1, "b": -0.5, "c": "소리", "d": [true, false], "e": {"f": [{"g": 1}, {"g": 2}]}})", "");
   EXPECT_EQ(parse_toml("c = \"소리\"\nb = -0.5\na = 1\nd = [true, false]\n[[e.f]]\ng = 1\n[[e.f]]\ng = 2\n", "f.toml"),
             expected);
   EXPECT_EQ(parse_toml("", "f.toml"), Json::object());
