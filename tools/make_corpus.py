@@ -6,7 +6,7 @@ usage: make_corpus.py OUT [--train 2000] [--dev 100] [--eval 200] [--seed 0] [--
 Layout: 16 kHz mono s16le .pcm without a header, a CP949 .txt beside each training file, UTF-8 .trn lists; evaluation files end in
 a surplus byte and have no .txt, as in the original. The transcripts carry noise labels, fillers, repeated starts and
 (spelling)/(pronunciation) pairs; what is spoken is exactly the pronunciation side. No sentence stands in two splits. The same
-arguments give the same bytes; what exists is not made again. --unseen-voices: evaluation is spoken by voices that training never hears.
+arguments give the same bytes; what exists is not made again. --unseen-voices has evaluation spoken by voices that training never hears.
 --conditions: the evaluation files once more as eval_noise (pink noise, 10 dB below the speech) and eval_band (300 - 3400 Hz, as by
 radio). --table also writes "path<TAB>spoken text", train first, then eval.
 """
