@@ -51,7 +51,7 @@ std::map<std::string, std::shared_ptr<const Delta>> read_deltas(const TensorFile
     if (!is_linear(t) || !t.name.ends_with(".weight") || (!file.find(a) && !file.find(b))) continue;
     const auto delta = std::make_shared<Delta>();
     delta->rank = lora.rank;
-    delta->scale = static_cast<float>(lora.alpha / lora.rank);
+    delta->scale = static_cast<float>(lora.scale());
     delta->a = numbers(file, a, {lora.rank, t.shape[1]});
     delta->b = numbers(file, b, {t.shape[0], lora.rank});
     deltas[t.name] = delta;

@@ -1,4 +1,4 @@
-// sori merge: folds a LoRA adapter into its base model, W + (alpha / r) B A, so that any program can use the result.
+// sori merge: folds a LoRA adapter into its base model, W + scale * B A, so that any program can use the result.
 // What is written is f32, f16 or bf16, whatever the adapter was trained on.
 #pragma once
 

@@ -18,8 +18,8 @@ using testing::Tensors;
 using testing::tiny_tensors;
 using testing::write_hf;
 
-constexpr int kRank = 3;
-constexpr double kAlpha = 6;  // scale 2
+constexpr int kRank = 4;
+constexpr double kAlpha = 8;  // scale 2
 constexpr const char* kQuery = "model.encoder.layers.1.self_attn.q_proj";
 constexpr const char* kUp = "model.decoder.layers.0.fc1";
 
@@ -84,6 +84,18 @@ TEST(Merge, AddsTheScaledProductToItsLayersOnly) {
     const bool changed = (layer == kQuery || layer == kUp) && name.ends_with(".weight");
     EXPECT_EQ(values_of(file->get(name)), changed ? merged(layer) : t.values) << name;
   }
+}
+
+TEST(Merge, ScalesAnRsLoraAdapterByTheRootOfItsRank) {
+  const TemporaryFolder folder;
+  write_hf(folder / "base", DType::kF32);
+  write_adapter(folder / "adapter");
+  Json config = read_json(folder / "adapter/adapter_config.json");
+  config["use_rslora"] = true;
+  config["lora_alpha"] = kAlpha / 2;  // over sqrt(4): scale 2 again
+  write_file(folder / "adapter/adapter_config.json", to_text(config));
+  merge_adapter(folder / "base", folder / "adapter", folder / "out");
+  EXPECT_EQ(values_of(open_safetensors_folder(folder / "out")->get(std::string(kUp) + ".weight")), merged(kUp));
 }
 
 TEST(Merge, WritesTheTypeAskedForRoundedOnce) {
@@ -196,7 +208,7 @@ TEST(Merge, RefusesAdaptersOfAnotherModel) {
   EXPECT_EQ(refusal([](Tensors&) {}), "");
   EXPECT_THAT(refusal([&](Tensors& t) { t.erase(a); }), HasSubstr(a));
   EXPECT_THAT(refusal([&](Tensors& t) { t.erase(b); }), HasSubstr(b));
-  EXPECT_THAT(refusal([&](Tensors& t) { t[a].shape = {4, 6}; }), HasSubstr("has shape [4, 6], the model needs [3, 8]"));
+  EXPECT_THAT(refusal([&](Tensors& t) { t[a].shape = {8, 4}; }), HasSubstr("has shape [8, 4], the model needs [4, 8]"));
   EXPECT_THAT(refusal([&](Tensors& t) { t["base_model.model.other.lora_A.weight"] = t[a]; }),
               HasSubstr("no LoRA adapter of this model"));
   EXPECT_THAT(refusal([](Tensors& t) { t = {{"x", {{1}, {0}}}}; }), HasSubstr("no LoRA adapter of this model"));
@@ -206,7 +218,7 @@ TEST(Merge, RefusesNumbersThatAreNotFinite) {
   const std::string a = std::string("base_model.model.") + kQuery + ".lora_A.weight";
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THAT(refusal([&](Tensors& t) { t[a].values[5] = nan; }, ErrorKind::kNumeric), HasSubstr(a));
-  EXPECT_THAT(refusal([&](Tensors& t) { t[a].values.assign(24, 65000.0F); }, ErrorKind::kNumeric),
+  EXPECT_THAT(refusal([&](Tensors& t) { t[a].values.assign(kRank * 8, 65000.0F); }, ErrorKind::kNumeric),
               HasSubstr("too large for f16"));
 }
 
