@@ -20,13 +20,6 @@ std::size_t style_of(const std::vector<std::string>& rows, const std::string& ro
   return static_cast<std::size_t>(std::ranges::find(rows, row) - rows.begin());
 }
 
-std::string label_of(const ExperimentResults& e, const std::string& row) {
-  const auto group = std::ranges::find(e.groups, row, &GroupResult::row);
-  if (group != e.groups.end()) return group->label;
-  const RunResult* run = e.run_of(row);
-  return run ? run->label : row;
-}
-
 // Of an arm and row, by steps.
 std::vector<const GroupResult*> groups_of(const ExperimentResults& e, const std::string& arm, const std::string& row) {
   std::vector<const GroupResult*> all;
@@ -48,22 +41,6 @@ double gib(std::uint64_t bytes) { return static_cast<double>(bytes) / 0x1p30; }
 
 Bar memory_bar(const std::optional<std::uint64_t>& bytes) {
   return {bytes ? std::optional(gib(*bytes)) : std::nullopt, bytes_text(bytes)};
-}
-
-void take_larger(std::optional<std::uint64_t>& highest, const std::optional<std::uint64_t>& value) {
-  if (value) highest = std::max(highest.value_or(0), *value);
-}
-
-MemoryUse highest_memory(const ExperimentResults& e, const std::string& row) {
-  MemoryUse all;
-  for (const GroupResult& g : e.groups) {
-    if (g.row != row) continue;
-    take_larger(all.planned_resident, g.memory.planned_resident);
-    take_larger(all.peak_resident, g.memory.peak_resident);
-    take_larger(all.planned_private, g.memory.planned_private);
-    take_larger(all.peak_private, g.memory.peak_private);
-  }
-  return all;
 }
 
 BarChart memory_chart(const std::string& title, const ReportLanguage& say) {
@@ -91,8 +68,8 @@ std::optional<Figure> memory_here(const ExperimentResults& e, const ReportLangua
   Table table = memory_table(say);
   const std::vector<std::string> rows = row_names(e);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const MemoryUse m = highest_memory(e, rows[i]);
-    if (m.planned_resident || m.peak_resident) add_memory_row(chart, table, label_of(e, rows[i]), i, m);
+    const MemoryUse m = e.highest_memory(rows[i]);
+    if (m.planned_resident || m.peak_resident) add_memory_row(chart, table, e.label_of(rows[i]), i, m);
   }
   if (chart.groups.empty()) return std::nullopt;
   return Figure{draw(chart), title, table};
@@ -106,7 +83,7 @@ std::optional<Figure> memory_study(const ExperimentResults& e, const ReportLangu
   for (const StudyRow& row : e.study) {
     if (!row.gpu_bytes) continue;
     const double gb = static_cast<double>(*row.gpu_bytes) / 1e9;  // the study's own unit
-    const std::string label = label_of(e, row.row), text = fmt::format("{:.3g} GB", gb);
+    const std::string label = e.label_of(row.row), text = fmt::format("{:.3g} GB", gb);
     chart.groups.push_back({label, style_of(rows, row.row), {{gb, text}}});
     table.rows.push_back({label, text});
   }
@@ -166,7 +143,7 @@ Table steps_table(const ExperimentResults& e, const std::string& arm, const std:
   for (const std::string& row : row_names(e)) {
     const auto groups = groups_of(e, arm, row);
     if (groups.empty()) continue;
-    std::vector<std::string> cells{label_of(e, row)};
+    std::vector<std::string> cells{e.label_of(row)};
     for (const double s : steps) {
       const auto group = std::ranges::find(groups, static_cast<std::int64_t>(s), &GroupResult::steps);
       cells.push_back(group == groups.end() ? "–" : percent((*group)->cer));
@@ -184,7 +161,7 @@ std::optional<Figure> error_figure(const ExperimentResults& e, const std::string
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto groups = groups_of(e, arm, rows[i]);
     if (groups.empty()) continue;
-    Series series{label_of(e, rows[i]), i, {}};
+    Series series{e.label_of(rows[i]), i, {}};
     for (const GroupResult* g : groups) {
       PlotPoint p = cer_point(*g, static_cast<double>(g->steps), say);
       if (g->cer.low && g->cer.high) p.interval = {100 * *g->cer.low, 100 * *g->cer.high};
@@ -277,7 +254,7 @@ std::optional<Figure> cost_figure(const ExperimentResults& e, const std::string&
               {}};
   for (std::size_t i = 0; i < drawn.size(); ++i) {
     const GroupResult& g = *drawn[i].group;
-    if (i == 0 || drawn[i - 1].style != drawn[i].style) plot.series.push_back({label_of(e, g.row), drawn[i].style, {}});
+    if (i == 0 || drawn[i - 1].style != drawn[i].style) plot.series.push_back({e.label_of(g.row), drawn[i].style, {}});
     PlotPoint p = cer_point(g, costs[i].x, say);
     p.filled = on_front[i];
     p.hint += ", " + cost.text(g);

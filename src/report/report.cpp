@@ -34,11 +34,6 @@ class Report {
   }
 
  private:
-  std::string label_of(const std::string& row) const {
-    const RunResult* run = e_.run_of(row);
-    return run ? run->label : row;
-  }
-
   static void add(Section& s, const Figures& f) {
     if (!f.figures.empty()) s.blocks.emplace_back(f);
   }
@@ -59,7 +54,7 @@ class Report {
     add(s, error_figures(e_, say_));
     Table study{{{say_(words::kMethod)}, {say_(words::kSteps), true}, {say_(words::kCer), true}}, {}};
     for (const StudyRow& row : e_.study)
-      if (row.cer) study.rows.push_back({label_of(row.row), whole(row.cer_steps), percent(row.cer)});
+      if (row.cer) study.rows.push_back({e_.label_of(row.row), whole(row.cer_steps), percent(row.cer)});
     if (!s.blocks.empty()) add(s, say_(words::kStudyErrorsNote), study);
     return s;
   }
@@ -80,7 +75,8 @@ class Report {
                   {say_(words::kRatio), true}},
                  {}};
     for (const RatioResult& r : e_.ratios)
-      ratios.rows.push_back({r.arm, label_of(r.row), label_of(r.against), whole(r.steps), r.split, times(r.ratio)});
+      ratios.rows.push_back(
+          {r.arm, e_.label_of(r.row), e_.label_of(r.against), whole(r.steps), r.split, times(r.ratio)});
     add(s, say_(words::kRatiosNote), ratios);
     Table parity{{{say_(words::kArm)},
                   {say_(words::kMethod)},
@@ -90,7 +86,7 @@ class Report {
                   {say_(words::kEnergy), true}},
                  {}};
     for (const ParityResult& p : e_.parity)
-      parity.rows.push_back({p.arm, label_of(p.row), percent(p.target_cer),
+      parity.rows.push_back({p.arm, e_.label_of(p.row), percent(p.target_cer),
                              p.steps ? whole(p.steps) : say_(words::kNotReached), seconds_text(p.seconds),
                              joules_text(p.energy_joules)});
     add(s, say_(words::kParityNote), parity);
@@ -165,8 +161,8 @@ class Report {
              {say_(words::kChosen)}},
             {}};
     for (const Trial& trial : e_.tuning)
-      t.rows.push_back({label_of(trial.row), plain_number(trial.learning_rate), whole(trial.steps), whole(trial.seed),
-                        percent(trial.cer), trial.chosen ? "✓" : ""});
+      t.rows.push_back({e_.label_of(trial.row), plain_number(trial.learning_rate), whole(trial.steps),
+                        whole(trial.seed), percent(trial.cer), trial.chosen ? "✓" : ""});
     add(s, say_(words::kTuningNote, e_.choose_split, e_.report_split), t);
     return s;
   }
@@ -184,7 +180,7 @@ class Report {
       if (r.failure) t.rows.push_back({r.name, whole(r.failure->exit_code), r.failure->message});
     for (const Trial& trial : e_.tuning)
       if (trial.failure)
-        t.rows.push_back({say_(words::kTrial, label_of(trial.row), plain_number(trial.learning_rate)),
+        t.rows.push_back({say_(words::kTrial, e_.label_of(trial.row), plain_number(trial.learning_rate)),
                           whole(trial.failure->exit_code), trial.failure->message});
     add(s, "", t);
     return s;

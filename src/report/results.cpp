@@ -229,11 +229,34 @@ std::optional<GuardResult> read_guard(const Path& path) {
                      json_get<bool>(*json, "ok", r.where())};
 }
 
+void take_larger(std::optional<std::uint64_t>& highest, const std::optional<std::uint64_t>& value) {
+  if (value) highest = std::max(highest.value_or(0), *value);
+}
+
 }  // namespace
 
 const RunResult* ExperimentResults::run_of(const std::string& row) const {
   const auto run = std::ranges::find(runs, row, &RunResult::row);
   return run == runs.end() ? nullptr : &*run;
+}
+
+std::string ExperimentResults::label_of(const std::string& row) const {
+  const auto group = std::ranges::find(groups, row, &GroupResult::row);
+  if (group != groups.end()) return group->label;
+  const RunResult* run = run_of(row);
+  return run ? run->label : row;
+}
+
+MemoryUse ExperimentResults::highest_memory(const std::string& row) const {
+  MemoryUse all;
+  for (const GroupResult& g : groups) {
+    if (g.row != row) continue;
+    take_larger(all.planned_resident, g.memory.planned_resident);
+    take_larger(all.peak_resident, g.memory.peak_resident);
+    take_larger(all.planned_private, g.memory.planned_private);
+    take_larger(all.peak_private, g.memory.peak_private);
+  }
+  return all;
 }
 
 bool ExperimentResults::is_full(const std::string& row) const {

@@ -149,6 +149,9 @@ struct ExperimentResults {
 
   // The first run of a row says what it trains; nothing where no run has that name.
   const RunResult* run_of(const std::string& row) const;
+  std::string label_of(const std::string& row) const;  // the row's own name where nothing has a label for it
+  // Highest of its groups; absent where none was measured.
+  MemoryUse highest_memory(const std::string& row) const;
   bool is_full(const std::string& row) const;
   bool is_nf4(const std::string& row) const;
 };

@@ -12,11 +12,6 @@ const GroupResult* best_group(const ExperimentResults& e) {
   return best;
 }
 
-std::string label_of(const ExperimentResults& e, const std::string& row) {
-  const RunResult* run = e.run_of(row);
-  return run ? run->label : row;
-}
-
 std::string split_of(const ExperimentResults& e) { return e.report_split.empty() ? "–" : e.report_split; }
 
 std::string ratio_sentence(const ExperimentResults& e, const RatioResult& r, const ReportLanguage& say) {
@@ -24,7 +19,7 @@ std::string ratio_sentence(const ExperimentResults& e, const RatioResult& r, con
                          : *r.ratio.low > 1            ? words::kRatioMore
                          : *r.ratio.high < 1           ? words::kRatioFewer
                                                        : words::kRatioSame;
-  return say(phrase, r.arm, r.steps, label_of(e, r.row), times(r.ratio), label_of(e, r.against));
+  return say(phrase, r.arm, r.steps, e.label_of(r.row), times(r.ratio), e.label_of(r.against));
 }
 
 // 4 bits against full fine-tuning where both took the most steps, for each arm in its order.
@@ -41,18 +36,11 @@ std::vector<const RatioResult*> nf4_ratios(const ExperimentResults& e) {
   return all;
 }
 
-std::optional<std::uint64_t> highest_resident(const ExperimentResults& e, const std::string& row) {
-  std::optional<std::uint64_t> highest;
-  for (const GroupResult& g : e.groups)
-    if (g.row == row && g.memory.peak_resident) highest = std::max(highest.value_or(0), *g.memory.peak_resident);
-  return highest;
-}
-
 std::string memory_sentence(const ExperimentResults& e, const RatioResult& r, const ReportLanguage& say) {
-  const auto ours = highest_resident(e, r.row), full = highest_resident(e, r.against);
+  const auto ours = e.highest_memory(r.row).peak_resident, full = e.highest_memory(r.against).peak_resident;
   if (!ours || !full || *full == 0) return "";
   const double saved = 1 - static_cast<double>(*ours) / static_cast<double>(*full);
-  const std::string row = label_of(e, r.row), against = label_of(e, r.against);
+  const std::string row = e.label_of(r.row), against = e.label_of(r.against);
   return saved > 0 ? say(words::kSaved, bytes_text(ours), row, bytes_text(full), against,
                          fmt::format("{:.0f} %", 100 * saved))
                    : say(words::kNotSaved, bytes_text(ours), row, bytes_text(full), against);
