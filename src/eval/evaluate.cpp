@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/process_memory.h"
-#include "decode/transcribe.h"
+#include "eval/window_transcripts.h"
 #include "metrics/normaliser.h"
 
 namespace sori {
@@ -29,16 +29,14 @@ std::vector<std::size_t> by_duration(const std::vector<Utterance>& utterances) {
   return order;
 }
 
-// Hands out the windows of all utterances, and gathers what is written for them.
-class Transcripts {
+// Hands out the windows of all utterances, the longest first.
+class Windows {
  public:
-  Transcripts(const std::vector<Utterance>& utterances, double window_seconds, const EvalProgress& progress)
+  Windows(const std::vector<Utterance>& utterances, double window_seconds, WindowTranscripts& transcripts)
       : utterances_(utterances),
         order_(by_duration(utterances)),
         window_seconds_(window_seconds),
-        progress_(progress),
-        transcripts_(utterances.size()),
-        open_(utterances.size(), 1) {}
+        transcripts_(transcripts) {}
 
   bool next(std::vector<float>& samples) {
     for (; next_ < order_.size(); ++next_) {
@@ -49,46 +47,21 @@ class Transcripts {
         return file_->next(samples);
       });
       if (more) {
-        owners_.push_back({i, transcripts_[i].parts.size()});
-        transcripts_[i].parts.push_back({file_->begin(), file_->end(), {}, true});
-        ++open_[i];
+        transcripts_.add(i, {file_->begin(), file_->end(), {}, true});
         return true;
       }
       file_.reset();
-      close(i);
+      transcripts_.close(i);
     }
     return false;
   }
 
-  void put(std::size_t window, Decoded d) {
-    const Owner owner = owners_[window];
-    TranscriptPart& part = transcripts_[owner.utterance].parts[owner.part];
-    part.text = std::move(d.text);
-    part.ended = d.ended;
-    close(owner.utterance);
-  }
-
-  const Transcript& of(std::size_t utterance) const { return transcripts_[utterance]; }
-
  private:
-  struct Owner {
-    std::size_t utterance, part;
-  };
-
-  void close(std::size_t utterance) {
-    if (--open_[utterance] > 0) return;
-    ++done_;
-    if (progress_) progress_(done_, utterances_.size());
-  }
-
   const std::vector<Utterance>& utterances_;
   std::vector<std::size_t> order_;
   double window_seconds_;
-  const EvalProgress& progress_;
-  std::vector<Transcript> transcripts_;
-  std::vector<std::int64_t> open_;  // windows of an utterance that are being written, and one while its file is read
-  std::vector<Owner> owners_;       // of each window
-  std::size_t next_ = 0, done_ = 0;
+  WindowTranscripts& transcripts_;
+  std::size_t next_ = 0;
   std::optional<FileWindows> file_;
 };
 
@@ -121,8 +94,12 @@ void refuse_unreadable(const std::vector<Utterance>& utterances) {
 EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& utterances, const EvalProgress& progress) {
   const auto start = Clock::now();
   refuse_unreadable(utterances);
-  Transcripts transcripts(utterances, recognizer.window_seconds(), progress);
-  recognizer.recognise([&](std::vector<float>& samples) { return transcripts.next(samples); },
+  WindowTranscripts transcripts(utterances.size(), [&, done = std::size_t{0}]() mutable {
+    ++done;
+    if (progress) progress(done, utterances.size());
+  });
+  Windows windows(utterances, recognizer.window_seconds(), transcripts);
+  recognizer.recognise([&](std::vector<float>& samples) { return windows.next(samples); },
                        [&](std::size_t window, Decoded d) { transcripts.put(window, std::move(d)); });
   EvalResult result;
   result.max_new_tokens = recognizer.limits().new_tokens;

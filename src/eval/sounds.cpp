@@ -3,7 +3,7 @@
 #include "audio/noise.h"
 #include "audio/read.h"
 #include "audio/windows.h"
-#include "decode/transcribe.h"
+#include "eval/window_transcripts.h"
 
 namespace sori {
 namespace {
@@ -41,69 +41,48 @@ Sound join(Utterances parts) {
   return s;
 }
 
-// Cuts sounds into windows, and gathers what is written for them.
-class Listener {
+// Cuts sounds into windows, and hands those out.
+class Windows {
  public:
-  Listener(const std::vector<Sound>& sounds, double window_seconds, const std::function<void()>& on_sound)
-      : sounds_(sounds),
-        window_seconds_(window_seconds),
-        on_sound_(on_sound),
-        transcripts_(sounds.size()),
-        open_(sounds.size()) {}
+  Windows(const std::vector<Sound>& sounds, double window_seconds, WindowTranscripts& transcripts)
+      : sounds_(sounds), window_seconds_(window_seconds), transcripts_(transcripts), seconds_(sounds.size()) {}
 
   bool next(std::vector<float>& samples) {
-    while (windows_.empty()) {
-      if (opened_ == sounds_.size()) return false;
-      open(opened_++);
+    for (; next_ < sounds_.size(); ++next_) {
+      if (!opened_) open();
+      if (!windows_.empty()) {
+        const Window w = windows_.back();
+        windows_.pop_back();
+        transcripts_.add(next_, {});
+        samples.assign(samples_.begin() + static_cast<std::ptrdiff_t>(w.begin),
+                       samples_.begin() + static_cast<std::ptrdiff_t>(w.end));
+        return true;
+      }
+      opened_ = false;
+      transcripts_.close(next_);
     }
-    const Window w = windows_.back();
-    windows_.pop_back();
-    owners_.push_back({opened_ - 1, transcripts_[opened_ - 1].parts.size()});
-    transcripts_[opened_ - 1].parts.emplace_back();
-    samples.assign(samples_.begin() + static_cast<std::ptrdiff_t>(w.begin),
-                   samples_.begin() + static_cast<std::ptrdiff_t>(w.end));
-    return true;
+    return false;
   }
 
-  void put(std::size_t window, Decoded d) {
-    const auto [sound, part] = owners_[window];
-    transcripts_[sound].parts[part].text = std::move(d.text);
-    transcripts_[sound].parts[part].ended = d.ended;
-    if (--open_[sound] == 0 && on_sound_) on_sound_();
-  }
-
-  std::vector<Heard> heard() const {
-    std::vector<Heard> all;
-    for (std::size_t i = 0; i < sounds_.size(); ++i) {
-      const Transcript& t = transcripts_[i];
-      all.push_back(
-          {sounds_[i].id, sounds_[i].said, t.text(), t.seconds, std::ranges::all_of(t.parts, &TranscriptPart::ended)});
-    }
-    return all;
-  }
+  double seconds(std::size_t sound) const { return seconds_[sound]; }
 
  private:
-  struct Owner {
-    std::size_t sound, part;
-  };
-
-  void open(std::size_t sound) {
-    samples_ = sounds_[sound].samples();
+  void open() {
+    samples_ = sounds_[next_].samples();
     windows_ = cut_windows(samples_, window_seconds_);
-    open_[sound] = windows_.size();
-    transcripts_[sound].seconds = static_cast<double>(samples_.size()) / kSampleRate;
+    seconds_[next_] = static_cast<double>(samples_.size()) / kSampleRate;
     std::ranges::reverse(windows_);
+    opened_ = true;
   }
 
   const std::vector<Sound>& sounds_;
   double window_seconds_;
-  const std::function<void()>& on_sound_;
-  std::vector<Transcript> transcripts_;
-  std::vector<std::size_t> open_;  // windows of a sound that are not written yet
-  std::vector<Owner> owners_;      // of each window
-  std::vector<float> samples_;     // of the sound that was opened last
-  std::vector<Window> windows_;    // of it that are still to come, the next one at the end
-  std::size_t opened_ = 0;
+  WindowTranscripts& transcripts_;
+  std::vector<double> seconds_;  // of each sound that was opened
+  std::size_t next_ = 0;         // the sound whose windows are handed out
+  bool opened_ = false;
+  std::vector<float> samples_;   // of it
+  std::vector<Window> windows_;  // of it that are still to come, the next one at the end
 };
 
 }  // namespace
@@ -145,10 +124,17 @@ std::vector<Sound> joined(const Utterances& utterances) {
 
 std::vector<Heard> hear(Recognizer& recognizer, const std::vector<Sound>& sounds,
                         const std::function<void()>& on_sound) {
-  Listener listener(sounds, recognizer.window_seconds(), on_sound);
-  recognizer.recognise([&](std::vector<float>& samples) { return listener.next(samples); },
-                       [&](std::size_t window, Decoded d) { listener.put(window, std::move(d)); });
-  return listener.heard();
+  WindowTranscripts transcripts(sounds.size(), on_sound);
+  Windows windows(sounds, recognizer.window_seconds(), transcripts);
+  recognizer.recognise([&](std::vector<float>& samples) { return windows.next(samples); },
+                       [&](std::size_t window, Decoded d) { transcripts.put(window, std::move(d)); });
+  std::vector<Heard> all;
+  for (std::size_t i = 0; i < sounds.size(); ++i) {
+    const Transcript& t = transcripts.of(i);
+    all.push_back({sounds[i].id, sounds[i].said, t.text(), windows.seconds(i),
+                   std::ranges::all_of(t.parts, &TranscriptPart::ended)});
+  }
+  return all;
 }
 
 }  // namespace sori
