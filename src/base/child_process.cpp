@@ -76,4 +76,8 @@ int run_child(const std::vector<std::string>& words, const ChildSettings& settin
   return wait_for(child, settings.stop);
 }
 
+std::string how_it_ended(int code) {
+  return code > 128 ? fmt::format("was killed by signal {}", code - 128) : fmt::format("ended with exit code {}", code);
+}
+
 }  // namespace sori

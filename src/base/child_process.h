@@ -19,4 +19,7 @@ struct ChildSettings {
 // can be started, kIo where the log cannot be written. May be called from several threads.
 int run_child(const std::vector<std::string>& words, const ChildSettings& settings = {});
 
+// "was killed by signal 9", "ended with exit code 5".
+std::string how_it_ended(int code);
+
 }  // namespace sori

@@ -32,8 +32,7 @@ std::string list() {
 }
 
 std::string text_of(const std::string& name) {
-  for (const BuiltInGrid& g : built_in_grids())
-    if (name == g.name) return g.text;
+  if (const BuiltInGrid* grid = find_built_in(name)) return grid->text;
   throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no built-in grid", name), "--show",
               "see sori experiment --list"};
 }

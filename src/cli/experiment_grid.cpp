@@ -1,8 +1,7 @@
 // sori experiment GRID: chooses each row's learning rate on one split, trains every cell and judges it on another. Each
 // training and each evaluation is the program itself in a process of its own; what each left lies in a folder of its
 // own, so the experiment can be stopped anywhere and goes on with the same command.
-#include <unistd.h>
-
+#include <cstdlib>
 #include <ctime>
 #include <mutex>
 #include <set>
@@ -17,6 +16,7 @@
 #include "cli/experiment.h"
 #include "cli/judge.h"
 #include "cli/machine_file.h"
+#include "cli/run_file.h"
 #include "cli/stop.h"
 #include "cli/training_run.h"
 #include "experiment/results.h"
@@ -26,22 +26,32 @@ namespace sori {
 namespace {
 
 Grid open_grid(const std::string& name) {
-  std::vector<std::string> known{"memory"};
-  for (const BuiltInGrid& g : built_in_grids()) {
-    if (name == g.name) return parse_grid(g.text, g.name, g.name);
-    known.emplace_back(g.name);
-  }
+  if (const BuiltInGrid* grid = find_built_in(name)) return parse_grid(grid->text, name, name);
   std::error_code code;
-  if (!std::filesystem::exists(name, code))
-    throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no experiment, and no file", name), "",
-                fmt::format("name a TOML file, or one of {} (sori experiment --list)", fmt::join(known, ", "))};
-  return parse_grid(read_file(name, std::size_t{1} << 20), Path(name).stem().string(), name);
+  if (std::filesystem::exists(name, code))
+    return parse_grid(read_file(name, kMaxRunFile), Path(name).stem().string(), name);
+  std::vector<std::string> known{"memory"};
+  for (const BuiltInGrid& g : built_in_grids()) known.emplace_back(g.name);
+  throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no experiment, and no file", name), "",
+              fmt::format("name a TOML file, or one of {} (sori experiment --list)", fmt::join(known, ", "))};
+}
+
+// Named values, as strict as a run file is.
+void fill(OptionTable& table, const Json& options, const std::string& where) {
+  std::vector<std::pair<std::string, Json>> values;
+  for (const auto& [name, value] : options.items()) values.emplace_back(name, value);
+  fill_options(table, values, where);
 }
 
 // Where plans are written, gone at the end.
 struct TemporaryFolder {
-  Path path = std::filesystem::temp_directory_path() / fmt::format("sori-{}", ::getpid());
-  TemporaryFolder() { make_folder(path); }
+  Path path;
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "sori-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+      throw Error{ErrorKind::kIo, "cannot be made", name, "set TMPDIR to a folder that can be written"};
+    path = name;
+  }
   ~TemporaryFolder() {
     std::error_code code;
     std::filesystem::remove_all(path, code);
@@ -80,8 +90,7 @@ class Experiment {
     if (!o_.keep_models)
       for (const Training& t : grid_.trials())
         TrainingRun(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t)).drop_model();
-    write_results();
-    return results_json();
+    return write_results();
   }
 
  private:
@@ -102,7 +111,7 @@ class Experiment {
       TrainOptions options;
       OptionTable table;
       options.describe(table);
-      parse_options(table, words_for(r));
+      fill(table, asked_of(r), fmt::format("grid {}: row {}", grid_.name, r.name));
       options.check();
     }
     JudgeOptions judge;
@@ -110,9 +119,7 @@ class Experiment {
     judge.describe(table);
     SplitOptions split;
     split.describe(table);
-    std::vector<std::string> words = words_of(grid_.evaluate);
-    words.insert(words.end(), {"--model", "model"});
-    parse_options(table, words);
+    fill(table, grid_.evaluate, fmt::format("grid {}: evaluate", grid_.name));
   }
 
   // All cells multiply alike: what is chosen by a clock is chosen once, and kept.
@@ -138,10 +145,10 @@ class Experiment {
   std::string model_of(const Training& t) const { return options_of(t).value("model", o_.model); }
 
   // A training of this row, whatever its steps and rate.
-  std::vector<std::string> words_for(const GridRow& r) const {
+  Json asked_of(const GridRow& r) const {
     Json options{{"model", o_.model}, {"data", o_.data}, {"output-dir", "run"}};
     options.update(options_of({r.name, 1, 0, 0}));
-    return words_of(options);
+    return options;
   }
 
   // Each training once: the trials, and cells with rates that are not chosen yet.
@@ -193,7 +200,7 @@ class Experiment {
   // Nothing where it does not fit: its cells will fail, and say so.
   std::optional<Json> plan_of(const GridRow& r) {
     const Path json = planning_.path / "plan.json", log = planning_.path / "plan.log";
-    std::vector<std::string> words = words_for(r);
+    std::vector<std::string> words = words_of(asked_of(r));
     words.insert(words.begin(), {"plan", "--json", json.string()});
     const int code = run_child(words, {.log = log});
     if (code == 0) return read_json(json);
@@ -314,9 +321,13 @@ class Experiment {
     return true;
   }
 
-  void write_results() { write_file(folder_ / "results.json", to_text(results_json())); }
+  Json write_results() {
+    Json results = results_json();
+    write_file(folder_ / "results.json", to_text(results));
+    return results;
+  }
 
-  Json results_json() const {
+  Json results_json() {
     Json out{{"sori", SORI_VERSION},
              {"grid", {{"name", grid_.name}, {"title", grid_.title}, {"hash", grid_.hash}}},
              {"command", printable(o_.command)},
@@ -332,9 +343,9 @@ class Experiment {
     Json scores = Json::object();
     if (untuned_.contains("scores"))
       for (const auto& [split, score] : untuned_.at("scores").items())
-        scores[split] = with_interval(score, "untuned, " + split);
+        scores[split] = with_interval(score, "untuned, " + split, intervals_);
     out["untuned"] = {{"scores", scores}};
-    const Json summary = summarise(grid_, cells_, results_);
+    const Json summary = summarise(grid_, cells_, results_, intervals_);
     out["finished"] = summary.at("cells").size(), out["of"] = cells_.size();
     out.update(summary);
     return out;
@@ -359,6 +370,7 @@ class Experiment {
   std::vector<Cell> cells_;
   std::mutex mutex_;  // of what follows
   TrainingResults results_;
+  Intervals intervals_;
   std::size_t done_ = 0, trained_ = 0;
   double seconds_per_job_ = 0;
 };

@@ -42,10 +42,8 @@ const Row& row_of(const std::string& name) {
 void run_alone(const std::vector<std::string>& words) {
   const int code = run_child(words);
   if (code != 0)
-    throw Error{
-        code > 128 ? ErrorKind::kMemory : static_cast<ErrorKind>(code),
-        code > 128 ? fmt::format("was killed by signal {}", code - 128) : fmt::format("ended with exit code {}", code),
-        fmt::format("sori {}", fmt::join(words, " ")), "its last lines say why"};
+    throw Error{code > 128 ? ErrorKind::kMemory : static_cast<ErrorKind>(code), how_it_ended(code),
+                fmt::format("sori {}", fmt::join(words, " ")), "its last lines say why"};
 }
 
 void append(std::string& out, std::uint32_t value, int bytes) {

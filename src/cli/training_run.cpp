@@ -80,8 +80,7 @@ std::vector<std::string> words_of(const Json& options) {
 
 // Why a child failed: the last line that it said as the program says errors.
 std::string last_error(const Path& log, int code) {
-  std::string last =
-      code > 128 ? fmt::format("was killed by signal {}", code - 128) : fmt::format("ended with exit code {}", code);
+  std::string last = how_it_ended(code);
   const std::string text = read_file(log);
   for (const std::string_view line : split_lines(text))
     if (line.starts_with("sori: ")) last = line.substr(6);

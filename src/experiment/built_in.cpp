@@ -137,4 +137,10 @@ const std::vector<BuiltInGrid>& built_in_grids() {
   return kGrids;
 }
 
+const BuiltInGrid* find_built_in(const std::string& name) {
+  for (const BuiltInGrid& g : built_in_grids())
+    if (name == g.name) return &g;
+  return nullptr;
+}
+
 }  // namespace sori

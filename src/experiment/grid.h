@@ -77,6 +77,7 @@ struct BuiltInGrid {
   const char* text;
 };
 const std::vector<BuiltInGrid>& built_in_grids();
+const BuiltInGrid* find_built_in(const std::string& name);  // nullptr where there is none of this name
 
 template <class Best>
 std::vector<Cell> Grid::cells(Best&& best) const {

@@ -32,13 +32,28 @@ struct Group {
   double learning_rate = 0;
   std::vector<std::int64_t> seeds;
   std::vector<std::string> trainings;  // of each seed
+  Interval cer{};                      // of the report split
+
+  std::string key(const std::string& split) const {
+    return where_of(fmt::format("{}", fmt::join(trainings, " ")), split);
+  }
 };
+
+template <class Draw>
+Interval interval(Intervals& known, const std::string& key, Draw&& draw) {
+  const auto found = known.find(key);
+  return found != known.end() ? found->second : known.emplace(key, draw()).first->second;
+}
 
 class Summary {
  public:
-  Summary(const Grid& grid, const std::vector<Cell>& cells, const TrainingResults& results)
-      : grid_(grid), cells_(cells), results_(results) {
+  Summary(const Grid& grid, const std::vector<Cell>& cells, const TrainingResults& results, Intervals& known)
+      : grid_(grid), cells_(cells), results_(results), known_(known) {
     for (const Cell& c : cells) add(c);
+    for (Group& g : groups_) {
+      const std::vector<UtteranceCounts> runs = counts(g, grid_.report_split);
+      g.cer = interval(known_, g.key(grid_.report_split), [&] { return bootstrap_rate(runs); });
+    }
   }
 
   Json go() {
@@ -102,7 +117,7 @@ class Summary {
     Json scores = Json::object();
     const auto add_score = [&](const std::string& split) {
       if (const Json* score = score_of(results_, name, split))
-        scores[split] = with_interval(*score, where_of(name, split));
+        scores[split] = with_interval(*score, where_of(name, split), known_);
     };
     add_score(grid_.report_split);
     if (c.further_splits)
@@ -117,14 +132,12 @@ class Summary {
   }
 
   Json of(const Group& g) const {
-    const std::vector<UtteranceCounts> runs = counts(g, grid_.report_split);
-    const Interval cer = bootstrap_rate(runs);
     Json seed_cer = Json::array();
     for (const std::string& t : g.trainings)
       seed_cer.push_back(rate_of(*score_of(results_, t, grid_.report_split), where_of(t, grid_.report_split)));
-    Json group{{"arm", g.arm},        {"row", g.row},       {"label", g.label},
-               {"steps", g.steps},    {"seeds", g.seeds},   {"learning_rate", g.learning_rate},
-               {"cer", cer.value},    {"cer_low", cer.low}, {"cer_high", cer.high},
+    Json group{{"arm", g.arm},        {"row", g.row},         {"label", g.label},
+               {"steps", g.steps},    {"seeds", g.seeds},     {"learning_rate", g.learning_rate},
+               {"cer", g.cer.value},  {"cer_low", g.cer.low}, {"cer_high", g.cer.high},
                {"seed_cer", seed_cer}};
     for (const char* key : {"seconds", "seconds_per_step", "energy_joules", "planned_resident_bytes",
                             "peak_resident_bytes", "planned_private_bytes", "peak_private_bytes"})
@@ -207,7 +220,8 @@ class Summary {
           const auto [mine, theirs] = paired(g, *other);
           const std::vector<UtteranceCounts> above = counts(mine, split), below = counts(theirs, split);
           if (above.empty() || above.size() != below.size() || above.size() != mine.seeds.size()) continue;
-          const Interval r = bootstrap_ratio(above, below);
+          const Interval r = interval(known_, mine.key(split) + " / " + theirs.key(split),
+                                      [&] { return bootstrap_ratio(above, below); });
           all.push_back({{"arm", g.arm},
                          {"row", g.row},
                          {"against", row},
@@ -225,14 +239,14 @@ class Summary {
     Json all = Json::array();
     for (const Group& target : groups_) {
       if (target.row != grid_.baseline || target.steps != grid_.baseline_steps) continue;
-      const double wanted = mean_rate(target);
+      const double wanted = target.cer.value;
       for (const GridRow& row : grid_.rows) {
         const Group* first = nullptr;
         bool known = false;
         for (const Group& g : groups_) {
           if (g.arm != target.arm || g.row != row.name) continue;
           known = true;
-          if (mean_rate(g) <= wanted && (!first || g.steps < first->steps)) first = &g;
+          if (g.cer.value <= wanted && (!first || g.steps < first->steps)) first = &g;
         }
         if (!known) continue;
         all.push_back({{"arm", target.arm},
@@ -244,13 +258,6 @@ class Summary {
       }
     }
     return all;
-  }
-
-  double mean_rate(const Group& g) const {
-    double sum = 0;
-    for (const std::string& t : g.trainings)
-      sum += rate_of(*score_of(results_, t, grid_.report_split), where_of(t, grid_.report_split));
-    return sum / static_cast<double>(g.trainings.size());
   }
 
   Json study() const {
@@ -267,6 +274,7 @@ class Summary {
   const Grid& grid_;
   const std::vector<Cell>& cells_;
   const TrainingResults& results_;
+  Intervals& known_;
   std::vector<Group> groups_;
 };
 
@@ -288,9 +296,9 @@ UtteranceCounts counts_of(const Json& score, const std::string& where) {
   return counts;
 }
 
-Json with_interval(const Json& score, const std::string& where) {
+Json with_interval(const Json& score, const std::string& where, Intervals& known) {
   const std::vector<UtteranceCounts> run{counts_of(score, where)};
-  const Interval cer = bootstrap_rate(run);
+  const Interval cer = interval(known, where, [&] { return bootstrap_rate(run); });
   Json out{{"cer", rate_of(score, where)}, {"cer_low", cer.low}, {"cer_high", cer.high}};
   for (const auto& [key, value] : score.items())
     if (key != "cer" && key != "counts") out[key] = value;
@@ -311,8 +319,8 @@ double best_rate(const Grid& grid, const GridRow& row, const TrainingResults& re
   return best;
 }
 
-Json summarise(const Grid& grid, const std::vector<Cell>& cells, const TrainingResults& results) {
-  return Summary(grid, cells, results).go();
+Json summarise(const Grid& grid, const std::vector<Cell>& cells, const TrainingResults& results, Intervals& known) {
+  return Summary(grid, cells, results, known).go();
 }
 
 std::string table_of(const Json& s) {

@@ -184,6 +184,8 @@ TEST_F(Experiment, SaysWhatIsWrongBeforeTheFirstStep) {
     return e.errors().empty() ? std::string() : e.errors().back();
   };
   EXPECT_THAT(refused("lora-r = 2", "lora-q = 2"), HasSubstr("lora-q"));
+  EXPECT_THAT(refused("lora-r = 2", "target-modules = [1]"), HasSubstr("target-modules: is a number, not a string"));
+  EXPECT_THAT(refused("lora-r = 2", "lora-r = [2]"), HasSubstr("lora-r: is a list"));
   EXPECT_THAT(refused("method = \"full\"", "method = \"half\""), HasSubstr("half"));
   EXPECT_THAT(refused("method = \"full\"", "method = \"full\", base = \"nf4\""),
               HasSubstr("quantised weights cannot learn"));
