@@ -20,7 +20,7 @@ struct MemoryExperiment {
 std::string table_of_memory(const Json& result);
 
 struct GridExperiment {
-  std::string grid, model, data, output_dir, command;  // grid: a built-in one, or a TOML file
+  std::string grid, model, data, output_dir, command, english;  // grid: a built-in one, or a TOML file
   std::int64_t jobs = 1;
   bool show_text = false, dry_run = false, keep_models = false, retry_failed = false;
 

@@ -20,6 +20,7 @@
 #include "cli/stop.h"
 #include "cli/training_run.h"
 #include "experiment/results.h"
+#include "quant/file_format.h"
 #include "train/options.h"
 
 namespace sori {
@@ -62,8 +63,8 @@ struct TemporaryFolder {
 
 struct Job {
   Training training;
-  std::set<std::string> splits;  // that it is judged on
-  bool last = false;             // nothing is wanted of its weights afterwards
+  Wanted wanted;
+  bool last = false;  // nothing is wanted of its weights afterwards
 };
 
 class Experiment {
@@ -83,10 +84,11 @@ class Experiment {
     prepare();
     if (grid_.untuned) untuned();
     std::vector<Job> trials;
-    for (const Training& t : grid_.trials()) trials.push_back({t, {grid_.choose_split}, false});
+    for (const Training& t : grid_.trials()) trials.push_back({t, {.splits = {grid_.choose_split}}, false});
     run_all(trials);
     cells_ = grid_.cells([this](const GridRow& r) { return best_rate(grid_, r, results_); });
     run_all(final_jobs());
+    show_guard();
     if (!o_.keep_models)
       for (const Training& t : grid_.trials())
         TrainingRun(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t)).drop_model();
@@ -114,6 +116,13 @@ class Experiment {
       fill(table, asked_of(r), fmt::format("grid {}: row {}", grid_.name, r.name));
       options.check();
     }
+    for (const GridBlock& b : grid_.blocks)
+      for (const std::string& format : b.then_quantize)
+        if (!find_file_format(format))
+          throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no format", format),
+                      fmt::format("grid {}: then-quantize", grid_.name),
+                      fmt::format("choose of {}", fmt::join(file_format_names(), ", "))};
+    if (!o_.english.empty()) load_dataset(o_.english);
     JudgeOptions judge;
     OptionTable table;
     judge.describe(table);
@@ -220,6 +229,7 @@ class Experiment {
     settings_.threads = std::max(1, thread_count() / static_cast<int>(o_.jobs));
     if (o_.jobs > 1) settings_.ram = available_memory() / static_cast<std::uint64_t>(o_.jobs);
     settings_.measures_energy = o_.jobs == 1;
+    settings_.english = o_.english;
     settings_.show_text = o_.show_text, settings_.retry_failed = o_.retry_failed;
     settings_.stop = [this] { return signals_.stop(); };
   }
@@ -231,7 +241,7 @@ class Experiment {
     alone.threads = thread_count();
     TrainingRun run(alone, folder_ / "runs/untuned", o_.model, Json::object());
     const std::vector<std::string> splits = report_splits(true);
-    if (!run.go({splits.begin(), splits.end()})) throw stopped();
+    if (!run.go({.splits = {splits.begin(), splits.end()}})) throw stopped();
     if (run.failed())
       throw Error{ErrorKind::kInput, json_get<std::string>(run.result().at("error"), "message", "untuned"),
                   "the untuned model", "see log.txt in " + (folder_ / "runs/untuned").string()};
@@ -244,6 +254,22 @@ class Experiment {
     return all;
   }
 
+  // The cell that is asked what it broke: the grid's first of the guarded row after as many steps as the baseline.
+  const Cell* guarded() const {
+    const auto cell = std::ranges::find_if(cells_, [this](const Cell& c) {
+      return c.training.row == grid_.guard && c.training.steps == grid_.baseline_steps;
+    });
+    return cell == cells_.end() ? nullptr : &*cell;
+  }
+
+  // Beside the results, where sori report looks for it.
+  void show_guard() {
+    if (const Cell* cell = guarded()) {
+      const Path made = folder_ / "runs" / cell->training.name() / "guard.json";
+      if (std::filesystem::exists(made)) write_file(folder_ / "guard.json", read_file(made));
+    }
+  }
+
   std::vector<Job> final_jobs() {
     std::vector<Job> jobs;
     for (const Cell& c : cells_) {
@@ -254,7 +280,10 @@ class Experiment {
       }
       auto job = std::ranges::find_if(jobs, [&](const Job& j) { return j.training == c.training; });
       if (job == jobs.end()) job = jobs.insert(job, {c.training, {}, true});
-      for (const std::string& split : report_splits(c.further_splits)) job->splits.insert(split);
+      const std::vector<std::string> splits = report_splits(c.further_splits);
+      job->wanted.add({.splits = {splits.begin(), splits.end()},
+                       .formats = {c.then_quantize.begin(), c.then_quantize.end()},
+                       .guard = guarded() == &c});
     }
     return jobs;
   }
@@ -299,7 +328,7 @@ class Experiment {
     const Json& result = results_.at(name);
     std::string score = "failed";
     if (!result.contains("error")) {
-      const std::string& split = *jobs[mine].splits.begin();
+      const std::string& split = *jobs[mine].wanted.splits.begin();
       score = fmt::format("CER {:.2f} % on {}", 100 * result.at("scores").at(split).at("cer").get<double>(), split);
     }
     if (trained_ > 0) seconds_per_job_ = seconds / static_cast<double>(trained_);
@@ -313,7 +342,7 @@ class Experiment {
   bool run(const Job& job) {
     const Training& t = job.training;
     TrainingRun run(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t));
-    if (!run.go(job.splits)) return false;
+    if (!run.go(job.wanted)) return false;
     if (job.last && !o_.keep_models) run.drop_model();
     const std::lock_guard lock(mutex_);
     results_[t.name()] = run.result();
@@ -381,6 +410,7 @@ void GridExperiment::describe(OptionTable& t) {
   const char* kGroup = "grids";
   t.path("model", model, "model folder that is tuned").also("model-name-or-path").group(kGroup);
   t.path("data", data, "data set made by sori prepare").also("dataset-name").group(kGroup);
+  t.path("english", english, "data set of English speech, for a grid that guards a row (see sori guard)").group(kGroup);
   t.integer("jobs", jobs, "trainings at one time, which share the cores; each needs its own memory", 1, 64)
       .group(kGroup);
   t.flag("dry-run", dry_run, "say what each row will take, and end").group(kGroup);

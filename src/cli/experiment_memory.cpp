@@ -98,11 +98,13 @@ class Memory {
     for (const std::string& batch : o_.batches)
       for (const std::string& row : o_.rows) rows.push_back(measure(row_of(row), batch));
     add_savings(rows);
-    return {{"size", o_.size},
-            {"seconds", kSeconds},
-            {"label_tokens", kLabelTokens},
-            {"compute", o_.compute},
-            {"rows", rows}};
+    Json result{{"size", o_.size},
+                {"seconds", kSeconds},
+                {"label_tokens", kLabelTokens},
+                {"compute", o_.compute},
+                {"rows", rows}};
+    write_file(folder_ / "memory.json", to_text(result));  // where sori report looks for it
+    return result;
   }
 
  private:

@@ -5,6 +5,7 @@
 #include "base/energy.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "cli/cli.h"
 
 namespace sori {
 namespace {
@@ -97,19 +98,26 @@ TrainingRun::TrainingRun(const TrainingSettings& settings, Path folder, std::str
   result_ = known_result(folder_, made_by, settings.retry_failed);
 }
 
-bool TrainingRun::has_score(const std::string& split) const {
-  return result_.contains("scores") && result_.at("scores").contains(split);
+bool TrainingRun::has(const char* kind, const std::string& name) const {
+  return result_.contains(kind) && result_.at(kind).contains(name);
+}
+
+bool TrainingRun::missing(const Wanted& wanted) const {
+  const auto lack = [this](const char* kind) { return [this, kind](const std::string& s) { return !has(kind, s); }; };
+  return std::ranges::any_of(wanted.splits, lack("scores")) || std::ranges::any_of(wanted.formats, lack("quantised")) ||
+         (wanted.guard && !std::filesystem::exists(guard_file()));
 }
 
 bool TrainingRun::whole_model() const { return options_.value("method", "lora") == "full"; }
 
-bool TrainingRun::go(const std::set<std::string>& splits) {
-  const bool wanted = std::ranges::any_of(splits, [&](const std::string& s) { return !has_score(s); });
-  if (!wanted || failed()) return true;
+bool TrainingRun::go(const Wanted& wanted) {
+  if (failed() || !missing(wanted)) return true;
   const bool there = options_.empty() || (result_.contains("train") && std::filesystem::exists(run() / "README.md"));
   if (!there) train();
-  for (const std::string& split : splits)
-    if (!stopped_ && !failed() && !has_score(split)) judge(split);
+  for (const std::string& split : wanted.splits)
+    if (!stopped_ && !failed() && !has("scores", split)) judge(split);
+  judge_quantised(wanted.formats);
+  if (wanted.guard && !stopped_ && !failed() && !std::filesystem::exists(guard_file())) guard();
   return !stopped_;
 }
 
@@ -158,9 +166,7 @@ void TrainingRun::train() {
 
 void TrainingRun::judge(const std::string& split) {
   const Path json = folder_ / (split + ".json"), predictions = folder_ / (split + ".jsonl");
-  std::vector<std::string> words = words_of(settings_.evaluate);
-  words.insert(words.begin(),
-               {"evaluate", "--data", settings_.data.string(), "--split", split, "--json", json.string()});
+  std::vector<std::string> words = of_evaluation("evaluate", split, json);
   words.insert(words.end(), {"--model", whole_model() ? run().string() : model_});
   if (!whole_model() && !options_.empty())
     words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
@@ -174,6 +180,51 @@ void TrainingRun::judge(const std::string& split) {
   if (reported) result_["evaluate_seconds"] = seconds_since(start);
   if (show) result_["examples"] = examples_of(predictions);
   write();
+}
+
+std::vector<std::string> TrainingRun::of_evaluation(const char* verb, const std::string& split,
+                                                    const Path& json) const {
+  std::vector<std::string> words = words_of(settings_.evaluate);
+  words.insert(words.begin(), {verb, "--data", settings_.data.string(), "--split", split, "--json", json.string()});
+  return words;
+}
+
+void TrainingRun::judge_quantised(const std::set<std::string>& formats) {
+  const Path merged = whole_model() ? run() : folder_ / "merged", quantised = folder_ / "quantised";
+  const auto done = [&](const std::vector<std::string>& words) {
+    if (stopped_ || failed()) return false;
+    const int code = child(words);
+    if (code != 0 && !stopped_) fail(code);
+    return code == 0;
+  };
+  bool there = whole_model();
+  for (const std::string& format : formats) {
+    if (has("quantised", format)) continue;
+    const Path json = folder_ / (format + ".json");
+    std::vector<std::string> judge = of_evaluation("evaluate", settings_.report_split, json);
+    judge.insert(judge.end(), {"--model", quantised.string()});
+    there = there || done({"merge", model_, run().string(), merged.string(), "--overwrite"});
+    if (there && done({"quantize", merged.string(), quantised.string(), "--base", format, "--overwrite"}) &&
+        done(judge)) {
+      result_["quantised"][format] = score_of(read_json(json), json.string());
+      write();
+    }
+  }
+  for (const Path& made : {folder_ / "merged", quantised})
+    if (!stopped_ && std::filesystem::exists(made)) remove_tree(made);
+}
+
+// What is not safe to use is a result, not a failure.
+void TrainingRun::guard() {
+  std::vector<std::string> words = of_evaluation("guard", settings_.report_split, guard_file());
+  words.insert(words.end(), {"--model", model_});
+  if (whole_model())
+    words.insert(words.end(), {"--tuned", run().string()});
+  else
+    words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
+  if (!settings_.english.empty()) words.insert(words.end(), {"--english", settings_.english.string()});
+  const int code = child(words);
+  if (code != 0 && code != kExitNotSafe && !stopped_) fail(code);
 }
 
 void TrainingRun::fail(int code) {

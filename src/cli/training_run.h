@@ -21,8 +21,23 @@ struct TrainingSettings {
   int threads = 0;                 // of each process
   std::uint64_t ram = 0;           // bytes that a training may take; 0: what the machine has
   bool measures_energy = false;    // nothing else runs beside
+  Path english;                    // data set of English speech for guards; empty: none
   bool show_text = false, retry_failed = false;
   std::function<bool()> stop;
+};
+
+// What is wanted of a training beside its weights.
+struct Wanted {
+  std::set<std::string> splits;  // judged on
+  std::set<std::string>
+      formats;         // quantised to, merged with its base where it is an adapter, and judged on report_split
+  bool guard = false;  // what it broke: guard.json
+
+  void add(const Wanted& other) {
+    splits.insert(other.splits.begin(), other.splits.end());
+    formats.insert(other.formats.begin(), other.formats.end());
+    guard = guard || other.guard;
+  }
 };
 
 class TrainingRun {
@@ -31,23 +46,29 @@ class TrainingRun {
   // `options`: of sori train, but for data, folder and what is said here; none: the model as it comes.
   TrainingRun(const TrainingSettings& settings, Path folder, std::string model, Json options);
 
-  // Trains, where that was not done, and judges on the splits that are missing. False where it was stopped. A failure
-  // is a result.
-  bool go(const std::set<std::string>& splits);
-  // {"made_by", "train", "curve", "scores", "evaluate_seconds", "examples"} or {"error"}, as result.json has it.
+  // Trains, where that was not done, and makes of what is wanted that which is missing. False where it was stopped. A
+  // failure is a result.
+  bool go(const Wanted& wanted);
+  // {"made_by", "train", "curve", "scores", "quantised", "evaluate_seconds", "examples"} or {"error"}, as result.json
+  // has it.
   const Json& result() const { return result_; }
   bool failed() const { return result_.contains("error"); }
   bool trained() const { return trained_; }  // by go(), just now
   // Whole models take much of a disk; adapters stay.
   void drop_model() const;
+  Path guard_file() const { return folder_ / "guard.json"; }
 
  private:
-  bool has_score(const std::string& split) const;
+  bool has(const char* kind, const std::string& name) const;
+  bool missing(const Wanted& wanted) const;
   bool whole_model() const;
   Path run() const { return folder_ / "run"; }
   int child(const std::vector<std::string>& words);
   void train();
   void judge(const std::string& split);
+  void judge_quantised(const std::set<std::string>& formats);
+  void guard();
+  std::vector<std::string> of_evaluation(const char* verb, const std::string& split, const Path& json) const;
   void fail(int code);
   void write() const;
 

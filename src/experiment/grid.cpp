@@ -108,7 +108,7 @@ std::vector<std::int64_t> numbers(const Table& t, const char* key, std::int64_t 
 }
 
 GridBlock block_of(const Json& json, const Grid& grid, const std::string& where) {
-  const Table t(json, where, {"arm", "rows", "steps", "seeds", "learning-rate", "further-splits"});
+  const Table t(json, where, {"arm", "rows", "steps", "seeds", "learning-rate", "further-splits", "then-quantize"});
   GridBlock b;
   b.arm = t.text("arm");
   check_name(b.arm, t, "arm");
@@ -118,6 +118,7 @@ GridBlock block_of(const Json& json, const Grid& grid, const std::string& where)
   b.seeds = numbers(t, "seeds", 0, std::int64_t{1} << 62);
   if (t.has("learning-rate")) b.learning_rate = t.rate("learning-rate");
   b.further_splits = t.get<bool>("further-splits", false);
+  if (t.has("then-quantize")) b.then_quantize = t.texts("then-quantize");
   return b;
 }
 
@@ -170,7 +171,7 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
   const Json json = parse_toml(text, where);
   const Table t(json, where,
                 {"title", "choose-split", "report-split", "further-splits", "untuned", "baseline", "baseline-steps",
-                 "compare", "tune", "train", "evaluate", "row", "cells"});
+                 "compare", "guard", "tune", "train", "evaluate", "row", "cells"});
   Grid g;
   g.name = name;
   g.hash = sha256_hex(text);
@@ -208,6 +209,10 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
     g.baseline = t.text("baseline");
     g.row(g.baseline);
     g.baseline_steps = t.get<std::int64_t>("baseline-steps", g.tune_steps);
+  }
+  if (t.has("guard")) {
+    g.guard = g.row(t.text("guard")).name;
+    if (g.baseline.empty()) throw t.wrong("guard", "needs a baseline, whose baseline-steps it is asked after");
   }
   for (const Json& pair : t.has("compare") ? json.at("compare") : Json::array()) {
     const bool two = pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string();

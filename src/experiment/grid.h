@@ -2,6 +2,7 @@
 // one that was best for its row. A grid is a TOML file; `sori experiment --show study` prints one to begin from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,14 +34,16 @@ struct GridBlock {
   std::string arm;
   std::vector<std::string> rows;
   std::vector<std::int64_t> steps, seeds;
-  double learning_rate = 0;     // of all of them; 0: of each row the best that was tried
-  bool further_splits = false;  // evaluated on those too
+  double learning_rate = 0;                // of all of them; 0: of each row the best that was tried
+  bool further_splits = false;             // evaluated on those too
+  std::vector<std::string> then_quantize;  // formats: quantised after training, and evaluated once more
 };
 
 struct Cell {
   std::string arm;
   Training training;
   bool further_splits = false;
+  std::vector<std::string> then_quantize;
   std::string name() const {
     return arm + "-" + training.row + "-" + std::to_string(training.steps) + "-s" + std::to_string(training.seed);
   }
@@ -53,6 +56,7 @@ struct Grid {
   bool untuned = true;              // the model as it comes is judged too
   std::string baseline;             // the row that others are compared with; empty: none
   std::int64_t baseline_steps = 0;  // steps to parity count until its error rate after so many
+  std::string guard;                // the row that sori guard is asked about, after so many steps; empty: none
   // Further pairs whose ratio is of interest: {"nf4", "lora"} asks what the 4-bit base alone costs.
   std::vector<std::pair<std::string, std::string>> compare;
   std::int64_t tune_steps = 100, tune_seed = 0;
@@ -88,12 +92,15 @@ std::vector<Cell> Grid::cells(Best&& best) const {
         for (const std::string& wanted : b.rows) {
           const GridRow& r = row(wanted);
           const double rate = b.learning_rate > 0 ? b.learning_rate : r.rates.empty() ? 0 : best(r);
-          Cell cell{b.arm, {r.name, steps, seed, rate}, b.further_splits};
+          Cell cell{b.arm, {r.name, steps, seed, rate}, b.further_splits, b.then_quantize};
           bool known = false;
           for (Cell& c : all)
             if (c.arm == cell.arm && c.training == cell.training) {
               known = true;
               c.further_splits = c.further_splits || cell.further_splits;
+              for (const std::string& format : cell.then_quantize)
+                if (std::ranges::find(c.then_quantize, format) == c.then_quantize.end())
+                  c.then_quantize.push_back(format);
             }
           if (!known) all.push_back(std::move(cell));
         }

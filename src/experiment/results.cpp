@@ -21,6 +21,14 @@ const Json* score_of(const TrainingResults& results, const std::string& training
   return scores.contains(split) ? &scores.at(split) : nullptr;
 }
 
+// Of what a training gave and was then quantised to a format.
+const Json* quantised_score_of(const TrainingResults& results, const std::string& training, const std::string& format) {
+  const auto found = results.find(training);
+  if (found == results.end() || failed(found->second) || !found->second.contains("quantised")) return nullptr;
+  const Json& scores = found->second.at("quantised");
+  return scores.contains(format) ? &scores.at(format) : nullptr;
+}
+
 double rate_of(const Json& score, const std::string& where) { return json_get<double>(score, "cer", where); }
 
 std::string where_of(const std::string& training, const std::string& split) { return training + ", " + split; }
@@ -73,6 +81,8 @@ class Summary {
  private:
   // A seed belongs to a group once it has been judged.
   void add(const Cell& c) {
+    for (const std::string& format : c.then_quantize)
+      if (std::ranges::find(formats_, format) == formats_.end()) formats_.push_back(format);
     if (!score_of(results_, c.training.name(), grid_.report_split)) return;
     auto group = std::ranges::find_if(groups_, [&](const Group& g) {
       return g.arm == c.arm && g.row == c.training.row && g.steps == c.training.steps;
@@ -126,6 +136,11 @@ class Summary {
       for (const char* key : {"cer", "cer_low", "cer_high"}) cell[key] = scores.at(grid_.report_split).at(key);
     cell["scores"] = std::move(scores);
     cell.update(json_member(result, "train", name));
+    Json quantised = Json::object();
+    for (const std::string& format : c.then_quantize)
+      if (const Json* score = quantised_score_of(results_, name, format))
+        quantised[format] = with_interval(*score, where_of(name, "in " + format), known_);
+    if (!quantised.empty()) cell["quantised"] = std::move(quantised);
     for (const char* key : {"evaluate_seconds", "curve", "examples"})
       if (result.contains(key)) cell[key] = result.at(key);
     return cell;
@@ -142,7 +157,32 @@ class Summary {
     for (const char* key : {"seconds", "seconds_per_step", "energy_joules", "planned_resident_bytes",
                             "peak_resident_bytes", "planned_private_bytes", "peak_private_bytes"})
       group[key] = median(g, key);
+    if (Json all = quantised(g); !all.empty()) group["quantised"] = std::move(all);
     return group;
+  }
+
+  // What each format makes of the group's errors, where every seed was quantised to it.
+  Json quantised(const Group& g) const {
+    Json all = Json::array();
+    const std::vector<UtteranceCounts> before = counts(g, grid_.report_split);
+    for (const std::string& format : formats_) {
+      std::vector<UtteranceCounts> after;
+      for (const std::string& training : g.trainings)
+        if (const Json* score = quantised_score_of(results_, training, format))
+          after.push_back(counts_of(*score, where_of(training, "in " + format)));
+      if (after.size() != before.size()) continue;
+      const std::string key = g.key("in " + format);
+      const Interval cer = interval(known_, key, [&] { return bootstrap_rate(after); });
+      const Interval ratio = interval(known_, key + " / itself", [&] { return bootstrap_ratio(after, before); });
+      all.push_back({{"format", format},
+                     {"cer", cer.value},
+                     {"cer_low", cer.low},
+                     {"cer_high", cer.high},
+                     {"ratio", finite(ratio.value)},
+                     {"ratio_low", finite(ratio.low)},
+                     {"ratio_high", finite(ratio.high)}});
+    }
+    return all;
   }
 
   // Over the seeds for which it is known.
@@ -276,6 +316,7 @@ class Summary {
   const TrainingResults& results_;
   Intervals& known_;
   std::vector<Group> groups_;
+  std::vector<std::string> formats_;  // that anything is quantised to after training
 };
 
 std::string percent(const Json& rate) {
@@ -344,6 +385,11 @@ std::string table_of(const Json& s) {
                                                                r.at("high").get<double>())
                                                  : "");
   }
+  for (const Json& g : s.at("groups"))
+    for (const Json& q : g.value("quantised", Json::array()))
+      text += fmt::format("{}, {} steps: {} then quantised to {}: {} ({} before)\n", g.at("arm").get<std::string>(),
+                          g.at("steps").get<std::int64_t>(), g.at("row").get<std::string>(),
+                          q.at("format").get<std::string>(), percent(q.at("cer")), percent(g.at("cer")));
   for (const Json& p : s.at("parity"))
     text += fmt::format("{}: {} reaches {} {}\n", p.at("arm").get<std::string>(), p.at("row").get<std::string>(),
                         percent(p.at("target_cer")),

@@ -23,6 +23,7 @@ class Report {
                                            costs(),
                                            compared(),
                                            all_results(),
+                                           quantised(),
                                            tuning(),
                                            curves(),
                                            failures(),
@@ -121,6 +122,25 @@ class Report {
                         joules_text(g.energy_joules)});
     add(s, "", t);
     if (e_.splits.size() > 1) add(s, say_(words::kSplitsNote), splits_table());
+    return s;
+  }
+
+  Section quantised() const {
+    Section s{say_(words::kQuantised), {}};
+    Table t{{{say_(words::kArm)},
+             {say_(words::kMethod)},
+             {say_(words::kSteps), true},
+             {say_(words::kSeeds), true},
+             {say_(words::kBefore), true},
+             {say_(words::kFormat)},
+             {say_(words::kAfter), true},
+             {say_(words::kRatio), true}},
+            {}};
+    for (const GroupResult& g : e_.groups)
+      for (const QuantisedScore& q : g.quantised)
+        t.rows.push_back({g.arm, g.label, whole(g.steps), fmt::format("{}", g.seeds.size()), percent(g.cer), q.format,
+                          percent(q.cer), times(q.ratio)});
+    add(s, say_(words::kQuantisedNote), t);
     return s;
   }
 

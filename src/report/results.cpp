@@ -140,6 +140,10 @@ RunResult read_run(const Reader& r) {
   return run;
 }
 
+QuantisedScore read_quantised(const Reader& r) {
+  return {r.text("format"), r.estimate("cer", "cer_"), r.estimate("ratio", "ratio_")};
+}
+
 GroupResult read_group(const Reader& r) {
   GroupResult g;
   g.arm = r.text("arm"), g.row = r.text("row"), g.label = r.text("label");
@@ -151,6 +155,7 @@ GroupResult read_group(const Reader& r) {
   g.learning_rate = r.number("learning_rate"), g.seconds = r.number("seconds");
   g.seconds_per_step = r.number("seconds_per_step"), g.energy_joules = r.number("energy_joules");
   g.memory = read_memory_use(r);
+  g.quantised = r.list("quantised", read_quantised);
   return g;
 }
 

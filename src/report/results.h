@@ -52,6 +52,12 @@ struct RunResult {
   std::optional<Failure> failure;
 };
 
+// What a format makes of errors when trained weights are quantised to it; ratio: after to before.
+struct QuantisedScore {
+  std::string format;
+  Estimate cer, ratio;
+};
+
 // The runs of one arm, row and number of steps, over seeds.
 struct GroupResult {
   std::string arm, row, label;
@@ -61,6 +67,7 @@ struct GroupResult {
   Estimate cer;
   std::optional<double> learning_rate{}, seconds{}, seconds_per_step{}, energy_joules{};
   MemoryUse memory;
+  std::vector<QuantisedScore> quantised;
 };
 
 // Errors of a row for each error of another.

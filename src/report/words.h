@@ -50,6 +50,7 @@ inline constexpr Phrase kErrors{"Character error rate and steps", "문자 오류
 inline constexpr Phrase kCosts{"What accuracy costs", "정확도의 비용"};
 inline constexpr Phrase kCompared{"Compared with full fine-tuning", "전체 미세조정과의 비교"};
 inline constexpr Phrase kAllResults{"All results", "전체 결과"};
+inline constexpr Phrase kQuantised{"Quantised after training", "학습 후 양자화"};
 inline constexpr Phrase kTuning{"How the learning rates were chosen", "학습률 선택"};
 inline constexpr Phrase kCurves{"Learning curves", "학습 곡선"};
 inline constexpr Phrase kFailures{"What failed", "실패한 실행"};
@@ -158,6 +159,12 @@ inline constexpr Phrase kParityNote{"When each row first reaches the target CER,
 inline constexpr Phrase kTuningNote{
     "Each rate was tried on {0}, which is not the split that results are reported on ({1}).",
     "학습률은 {0}에서 비교하여 골랐고, 결과는 다른 집합인 {1}에서 보고한다."};
+inline constexpr Phrase kFormat{"format", "형식"};
+inline constexpr Phrase kQuantisedNote{
+    "The tuned weights (adapters merged with their base first), then quantised: CER before and after, and the errors "
+    "after as a multiple of those before.",
+    "학습된 가중치(어댑터는 먼저 기본 모델과 병합)를 양자화하기 전과 후의 CER, 그리고 이전 오류에 대한 이후 오류의 "
+    "배수."};
 inline constexpr Phrase kSplitsNote{"CER on every split, mean over seeds.", "집합별 CER, 시드 평균."};
 inline constexpr Phrase kUntunedRow{"untuned", "학습 전"};
 inline constexpr Phrase kStudyErrorsNote{"What the study printed of error rates, on another model and corpus:",

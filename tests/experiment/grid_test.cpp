@@ -1,5 +1,7 @@
 #include "experiment/grid.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,6 +48,7 @@ rows = ["full", "nf4"]
 steps = [20]
 seeds = [0, 1]
 further-splits = true
+then-quantize = ["nf4"]
 
 [[cells]]
 arm = "one-rate"
@@ -99,10 +102,12 @@ TEST(Grid, TriesNothingForCellsThatNameTheirRate) {
 TEST(Grid, NamesEachCellOnceWithAllThatIsWantedOfIt) {
   std::vector<std::string> names;
   const std::vector<Cell> cells = grid().cells([](const GridRow& r) { return r.rates.back(); });
-  for (const Cell& c : cells) names.push_back(c.name() + (c.further_splits ? "+" : ""));
-  EXPECT_THAT(names,
-              ::testing::ElementsAre("tuned-full-10-s0", "tuned-nf4-10-s0", "tuned-full-20-s0+", "tuned-nf4-20-s0+",
-                                     "tuned-full-20-s1+", "tuned-nf4-20-s1+", "one-rate-nf4-20-s0"));
+  for (const Cell& c : cells)
+    names.push_back(fmt::format("{}{}{}", c.name(), c.further_splits ? "+" : "", fmt::join(c.then_quantize, "")));
+  EXPECT_THAT(names, ::testing::ElementsAre("tuned-full-10-s0", "tuned-nf4-10-s0", "tuned-full-20-s0+nf4",
+                                            "tuned-nf4-20-s0+nf4", "tuned-full-20-s1+nf4", "tuned-nf4-20-s1+nf4",
+                                            "one-rate-nf4-20-s0"));
+
   EXPECT_EQ(cells[1].training.learning_rate, 2e-3);
   EXPECT_EQ(cells.back().training.learning_rate, 1e-5);
 }
@@ -124,6 +129,9 @@ TEST(Grid, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("title = \"Two\"", "title = 2"), HasSubstr("is no text"));
   EXPECT_THAT(error_of("title = \"Two\"", "compare = [[\"nf4\"]]"), HasSubstr("no pair of rows"));
   EXPECT_THAT(error_of("title = \"Two\"", "compare = [[\"nf4\", \"int8\"]]"), HasSubstr("choose of full, nf4"));
+  EXPECT_THAT(error_of("title = \"Two\"", "guard = \"int8\""), HasSubstr("choose of full, nf4"));
+  EXPECT_THAT(error_of("baseline = \"full\"\nbaseline-steps = 20", "guard = \"nf4\""), HasSubstr("needs a baseline"));
+  EXPECT_THAT(error_of("[\"nf4\"]\n\n", "\"nf4\"\n\n"), HasSubstr("no list of texts"));
   EXPECT_THAT(error_of("[[cells]]", "[[cells"), HasSubstr("two.toml:"));
 }
 
@@ -142,8 +150,8 @@ TEST(Grid, StudyHasTheStudysRows) {
   EXPECT_EQ(g.row("lora").study.at("gpu_bytes"), 11e9);
   EXPECT_EQ(g.row("int8").study.at("gpu_bytes"), 6.9e9);
   EXPECT_EQ(g.row("nf4").study.at("gpu_bytes"), 5.7e9);
-  EXPECT_THAT(g.blocks.front().steps, ::testing::ElementsAre(25, 50, 100, 200, 400));
-  EXPECT_EQ(g.blocks.front().learning_rate, 1e-5);
+  EXPECT_THAT(g.blocks.back().steps, ::testing::ElementsAre(25, 50, 100, 200, 400));
+  EXPECT_EQ(g.blocks.back().learning_rate, 1e-5);
 }
 
 }  // namespace

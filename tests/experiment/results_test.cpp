@@ -1,5 +1,6 @@
 #include "experiment/results.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -168,6 +169,28 @@ TEST_F(Results, CountsThatAreNoneAreRefused) {
   EXPECT_THROW(counts_of({{"counts", {{-1, 2}}}}, "r"), Error);
   EXPECT_THROW(counts_of({{"counts", "none"}}, "r"), Error);
   EXPECT_THROW(counts_of(Json::object(), "r"), Error);
+}
+
+TEST_F(Results, AFormatAfterTrainingIsComparedWithWhatTheTrainingGave) {
+  std::string text = kGrid;
+  text.replace(text.find("further-splits = true"), 21, "then-quantize = [\"nf4\"]");
+  grid = parse_grid(text, "g", "g.toml");
+  put("nf4", 20, 1e-3, 2, 40);
+  for (const std::int64_t seed : {0, 1})
+    results[Training{"nf4", 20, seed, 1e-3}.name()]["quantised"]["nf4"] = score(4, 4 + 2 * seed);
+  const Json s = summary();
+  EXPECT_DOUBLE_EQ(s.at("cells")[1].at("quantised").at("nf4").at("cer").get<double>(), 0.5);
+  ASSERT_EQ(s.at("groups").size(), 1u);
+  ASSERT_EQ(s.at("groups")[0].at("quantised").size(), 1u);
+  const Json& after = s.at("groups")[0].at("quantised")[0];
+  EXPECT_EQ(after.at("format"), "nf4");
+  EXPECT_DOUBLE_EQ(after.at("cer").get<double>(), 18.0 / 40);
+  EXPECT_DOUBLE_EQ(after.at("ratio").get<double>(), 2);
+  EXPECT_DOUBLE_EQ(after.at("ratio_low").get<double>(), 2);
+  EXPECT_THAT(table_of(s), ::testing::HasSubstr("nf4 then quantised to nf4: 45.00 % (22.50 % before)"));
+  // Not of a group that lacks a seed.
+  results[Training{"nf4", 20, 1, 1e-3}.name()].erase("quantised");
+  EXPECT_FALSE(summary().at("groups")[0].contains("quantised"));
 }
 
 }  // namespace

@@ -189,6 +189,7 @@ TEST_F(Experiment, SaysWhatIsWrongBeforeTheFirstStep) {
   EXPECT_THAT(refused("method = \"full\"", "method = \"half\""), HasSubstr("half"));
   EXPECT_THAT(refused("method = \"full\"", "method = \"full\", base = \"nf4\""),
               HasSubstr("quantised weights cannot learn"));
+  EXPECT_THAT(refused("seeds = [0, 1]", "seeds = [0, 1]\nthen-quantize = [\"int4\"]"), HasSubstr("no format"));
   EXPECT_THAT(refused("report-split = \"dev\"", "report-split = \"eval\""), HasSubstr("eval"));
 }
 
@@ -206,6 +207,36 @@ TEST_F(Experiment, ShowsTextsWhereItIsAsked) {
   ASSERT_EQ(run(words({"--show-text"})).code, 0);
   const Json r = results();
   for (const Json& cell : r.at("cells")) EXPECT_EQ(cell.at("examples").size(), 3u) << cell.at("name");
+}
+
+// What was trained is quantised and judged once more, and one row is asked what it broke.
+TEST_F(Experiment, QuantisesAfterTrainingAndGuardsARow) {
+  std::string text = kGrid;
+  text.replace(text.find("baseline-steps"), 0, "guard = \"lora\"\n");
+  text.replace(text.find("steps = [1, 2]"), 14, "then-quantize = [\"int8\", \"nf4\"]\nsteps = [2]");
+  write_file(folder / "grid.toml", text);
+  const Ended e = run(words());
+  ASSERT_EQ(e.code, 0) << e.err;
+  const Json r = results();
+  ASSERT_EQ(r.at("cells").size(), 4u);
+  for (const Json& cell : r.at("cells")) {
+    const Path run = folder / "out/runs" / cell.at("training").get<std::string>();
+    for (const char* format : {"int8", "nf4"}) {
+      EXPECT_TRUE(cell.at("quantised").at(format).at("cer").is_number()) << cell.at("name");
+      EXPECT_EQ(read_json(run / (std::string(format) + ".json")).at("judge").at("base"), format);
+    }
+    EXPECT_FALSE(std::filesystem::exists(run / "merged"));
+    EXPECT_FALSE(std::filesystem::exists(run / "quantised"));
+  }
+  ASSERT_EQ(r.at("groups").size(), 2u);
+  for (const Json& group : r.at("groups")) EXPECT_EQ(group.at("quantised").size(), 2u);
+  EXPECT_THAT(e.out, HasSubstr("lora then quantised to nf4"));
+  const Json guard = read_json(folder / "out/guard.json");
+  EXPECT_THAT(guard.at("adapter").get<std::string>(), HasSubstr("lora-2-s0"));
+  const auto before = times();
+  ASSERT_EQ(run(words()).code, 0);
+  EXPECT_EQ(times(), before);
+  EXPECT_EQ(timeless(results()), timeless(r));
 }
 
 TEST_F(Experiment, SaysWhatItWillTake) {
