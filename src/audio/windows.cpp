@@ -7,6 +7,7 @@ namespace sori {
 namespace {
 
 constexpr std::size_t kStep = kSampleRate / 100;  // places for a cut are 10 ms apart
+constexpr std::size_t kPauseWithin = 8 * kSampleRate;  // people pause at least so often
 constexpr std::size_t kQuiet = 30;                // steps of sound that are judged around a place: 0.3 s
 
 double energy(std::span<const float> samples) {
@@ -15,10 +16,11 @@ double energy(std::span<const float> samples) {
   return sum;
 }
 
-// Where to end a window that starts at the first sample: in [longest * 2/3, longest], leaving a second to the next
-// window where that is possible (the model makes words up in a scrap of silence).
+// Where to end a window that starts at the first sample, leaving a second to the next window where that is possible (the
+// model makes words up in a scrap of silence).
 std::size_t quietest_end(std::span<const float> samples, std::size_t longest) {
-  const std::size_t first = (longest - longest / 3) / kStep;
+  const std::size_t looked_at = std::max(longest / 3, std::min(kPauseWithin, longest - longest / 3));
+  const std::size_t first = (longest - looked_at) / kStep;
   const std::size_t last = std::max(first, std::min(longest, samples.size() - kSampleRate) / kStep);
   const std::size_t half = kQuiet / 2;
   std::vector<double> steps;  // energy of each step from (first - half) on

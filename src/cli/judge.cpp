@@ -23,6 +23,11 @@ void JudgeOptions::describe_decoding(OptionTable& t) {
   t.choice("audio-context", audio_context,
            "how much silence the encoder reads after the sound: all that fills 30 s, or little; auto: as in training",
            audio_context_choices());
+  t.integer("window-seconds", window_seconds,
+            "recordings that do not fit a window of 30 s are cut at pauses into pieces of at most so many; 0: as long as "
+            "what the model was tuned on, if that is stated, else 30",
+            0, 30)
+      .also("chunk-length-s");
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");
   t.integer("num-beams", num_beams, "texts that are written side by side of each window, to keep the best; 1: greedy",
@@ -78,6 +83,9 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   const AudioContext trained = tuned.value_or(AudioContext::kFull);
   limits.context = choose_context(options.audio_context, tuned, AudioContext::kFull);
   limits.beams = options.num_beams;
+  limits.piece_seconds = options.window_seconds > 0
+                             ? static_cast<double>(options.window_seconds)
+                             : tuned_window(model_, adapter_ ? &*adapter_ : nullptr).value_or(limits.piece_seconds);
   if (limits.context != trained)
     log.line(fmt::format("audio context {}; it was trained on {}: scores may differ (--audio-context)",
                          name_of(limits.context), name_of(trained)));
@@ -105,6 +113,7 @@ Json Judge::record() const {
           {"task", speech_.task},
           {"compute", name_of(compute_)},
           {"audio_context", name_of(recognizer_->limits().context)},
+          {"window_seconds", recognizer_->limits().piece_seconds},
           {"num_beams", options_.num_beams},
           {"no_repeat_ngram_size", model_.rules.no_repeat_ngram_size},
           {"max_new_tokens", options_.max_new_tokens}};

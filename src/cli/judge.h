@@ -12,7 +12,7 @@ namespace sori {
 
 struct JudgeOptions {
   std::string model, adapter, language, task, base = "model", compute = "auto", audio_context = kAutoContext;
-  std::int64_t max_new_tokens = kMaxNewTokens, batch = 8, num_beams = 1, no_repeat_ngram_size = -1;
+  std::int64_t max_new_tokens = kMaxNewTokens, batch = 8, num_beams = 1, no_repeat_ngram_size = -1, window_seconds = 0;
 
   void describe(OptionTable& t);
   void describe_decoding(OptionTable& t);  // what does not say which model it is

@@ -1,5 +1,8 @@
 #include "cli/model_folder.h"
 
+#include <charconv>
+
+#include "base/unicode.h"
 #include "cli/cache_folder.h"
 #include "export/quantise.h"
 #include "formats/pickle.h"
@@ -122,6 +125,7 @@ AdapterFolder open_adapter(const Path& folder) {
   a.language = word("language");
   a.task = word("task");
   a.audio_context = word("audio_context");
+  a.window_seconds = word("window_seconds");
   a.data_hash = word("data_hash");
   a.base = word("base");
   return a;
@@ -162,14 +166,31 @@ Speech agree_on_speech(const std::vector<std::pair<std::string, Speech>>& source
   return agreed;
 }
 
+namespace {
+
+// The adapter's word, else the model's; empty where neither has one.
+std::string tuned_word(const ModelFolder& model, const std::string& of_adapter, const char* key) {
+  if (!of_adapter.empty() || !model.generation.is_object()) return of_adapter;
+  return json_get_or<std::string>(model.generation, key, "", (model.path / "generation_config.json").string());
+}
+
+}  // namespace
+
 std::optional<AudioContext> tuned_context(const ModelFolder& model, const AdapterFolder* adapter) {
-  std::string word;
-  if (adapter) word = adapter->audio_context;
-  if (word.empty() && model.generation.is_object())
-    word = json_get_or<std::string>(model.generation, "audio_context", "",
-                                    (model.path / "generation_config.json").string());
+  const std::string word = tuned_word(model, adapter ? adapter->audio_context : "", "audio_context");
   if (word.empty()) return std::nullopt;
   return parse_audio_context(word);
+}
+
+std::optional<double> tuned_window(const ModelFolder& model, const AdapterFolder* adapter) {
+  const std::string word = tuned_word(model, adapter ? adapter->window_seconds : "", "window_seconds");
+  if (word.empty()) return std::nullopt;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seconds);
+  if (error != std::errc() || end != word.data() + word.size() || !(seconds >= 1 && seconds <= 30))
+    throw Error{ErrorKind::kInput, fmt::format("window_seconds \"{}\" is no length of 1 to 30 seconds", printable(word)),
+                model.path.string(), "remove that key from the adapter's metadata or from generation_config.json"};
+  return seconds;
 }
 
 AudioContext choose_context(const std::string& asked, std::optional<AudioContext> tuned, AudioContext otherwise) {

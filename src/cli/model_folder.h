@@ -39,7 +39,7 @@ struct AdapterFolder {
   LoraConfig config;
   std::unique_ptr<TensorFile> file;
   // Empty where another program wrote it; base: what it was trained on.
-  std::string language, task, audio_context, data_hash, base;
+  std::string language, task, audio_context, window_seconds, data_hash, base;
 };
 AdapterFolder open_adapter(const Path& folder);
 
@@ -53,6 +53,8 @@ Speech speech_of(const ModelFolder& model);  // empty where the model was never 
 
 // What they were tuned on: the adapter's word, else the model's; nothing where neither was.
 std::optional<AudioContext> tuned_context(const ModelFolder& model, const AdapterFolder* adapter);
+// Longest window that they practised, in seconds; nothing where it is not stated. Error kInput where it is no length.
+std::optional<double> tuned_window(const ModelFolder& model, const AdapterFolder* adapter);
 // Resolves --audio-context: auto is what they were tuned on, else `otherwise`.
 AudioContext choose_context(const std::string& asked, std::optional<AudioContext> tuned, AudioContext otherwise);
 

@@ -127,6 +127,16 @@ TrainPlan plan_of(const TrainOptions& o, std::size_t utterances, const RunChoice
   return p;
 }
 
+// The length that 19 of 20 utterances keep to: what recordings are cut into that do not fit a window (WindowLength). A
+// shorter piece than 5 s leaves few pauses to cut in.
+std::string practised_seconds(const std::vector<Utterance>& utterances) {
+  std::vector<double> seconds;
+  for (const Utterance& u : utterances) seconds.push_back(u.duration);
+  const auto place = seconds.begin() + 19 * (std::ssize(seconds) - 1) / 20;
+  std::ranges::nth_element(seconds, place);
+  return fmt::format("{:.2f}", std::clamp(*place, 5.0, 30.0));
+}
+
 std::string readme(const TrainOptions& o, const Data& data, const Json& result) {
   double seconds = 0;
   for (const Utterance& u : data.train) seconds += u.duration;
@@ -388,12 +398,16 @@ class Run {
     info.metadata = {{"language", speech_.language},
                      {"task", speech_.task},
                      {"audio_context", name_of(context_)},
+                     {"window_seconds", practised_seconds(data_.train)},
                      {"data_hash", data_.hash},
                      {"base", model_.base}};
     info.write_side_files = [this](const Path& folder) {
       write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
       adjust_configs(folder, o_.matrices(),
-                     {{"language", speech_.language}, {"task", speech_.task}, {"audio_context", name_of(context_)}});
+                     {{"language", speech_.language},
+                      {"task", speech_.task},
+                      {"audio_context", name_of(context_)},
+                      {"window_seconds", practised_seconds(data_.train)}});
     };
     return info;
   }

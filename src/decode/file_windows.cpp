@@ -10,15 +10,11 @@ double seconds_of(std::size_t samples) { return static_cast<double>(samples) / k
 
 }  // namespace
 
-FileWindows::FileWindows(Path path, double window_seconds, double start, double end)
-    : path_(std::move(path)),
-      window_seconds_(window_seconds),
-      first_(start),
-      to_the_end_(end < 0),
-      begin_(start),
-      end_(start) {
+FileWindows::FileWindows(Path path, const WindowLength& length, double start, double end)
+    : path_(std::move(path)), first_(start), to_the_end_(end < 0), begin_(start), end_(start) {
   const AudioInfo info = audio_info(path_);
   last_ = to_the_end_ ? info.seconds : end;
+  window_seconds_ = length.of(last_ - first_);
   first_sample_ = static_cast<double>(std::llround(start * info.source_rate)) / info.source_rate;
   read_block(start);
 }

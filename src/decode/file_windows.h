@@ -9,9 +9,8 @@ namespace sori {
 
 class FileWindows {
  public:
-  // [start, end) in seconds, end < 0: to the end of the file. Windows last at most window_seconds. Error kInput as
-  // read_audio.
-  explicit FileWindows(Path path, double window_seconds, double start = 0, double end = -1);
+  // [start, end) in seconds, end < 0: to the end of the file. Error kInput as read_audio.
+  explicit FileWindows(Path path, const WindowLength& length, double start = 0, double end = -1);
 
   // Samples of the next window, 16 kHz; false behind the last one. The windows are those of cut_windows on the whole
   // sound.
@@ -24,7 +23,7 @@ class FileWindows {
   void read_block(double from);
 
   Path path_;
-  double window_seconds_, first_, last_ = 0;
+  double first_, last_ = 0, window_seconds_ = 0;
   double first_sample_ = 0;  // where the first sample of the source lies; up to half a sample from first_
   bool to_the_end_;
   double begin_, end_;

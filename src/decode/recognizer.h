@@ -12,6 +12,7 @@
 
 #include "audio/context.h"
 #include "audio/log_mel.h"
+#include "audio/windows.h"
 #include "decode/beam.h"
 #include "model/decoder_step.h"
 #include "text/tokenizer.h"
@@ -28,6 +29,7 @@ struct RecognizerLimits {
   bool int8_cross = false, drop_decoder = false;
   AudioContext context = AudioContext::kFull;  // shorter audio goes on as silence: to the end of the window, or so far
   std::int64_t beams = 1;                      // texts written side by side of each window; 1: greedy
+  double piece_seconds = 30;                   // of recordings that are longer than a window: WindowLength
 
   CacheLimits cache() const { return {batch, prompt + new_tokens, (frames + 1) / 2, int8_cross, beams}; }
   StepLimits step() const { return {batch * beams, batch * std::max(prompt, beams)}; }
@@ -85,6 +87,9 @@ class Recognizer {
   std::vector<Decoded> recognise(std::span<const std::span<const float>> windows);
 
   double window_seconds() const { return static_cast<double>(memory_.limits.frames) * kHop / kSampleRate; }
+  WindowLength window_length() const {
+    return {window_seconds(), std::min(window_seconds(), memory_.limits.piece_seconds)};
+  }
   const RecognizerLimits& limits() const { return memory_.limits; }
   const RecognizerWork& work() const { return work_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }

@@ -12,7 +12,7 @@ std::string Transcript::text() const {
 }
 
 Transcript transcribe(Recognizer& recognizer, const Path& path, const TranscribeCallbacks& callbacks) {
-  FileWindows file(path, recognizer.window_seconds());
+  FileWindows file(path, recognizer.window_length());
   Transcript result;
   double done = 0;
   LiveText live(recognizer.tokenizer(), callbacks.text);

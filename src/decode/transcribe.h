@@ -14,7 +14,7 @@ struct TranscriptPart {
 
 struct Transcript {
   double seconds = 0;
-  std::vector<TranscriptPart> parts;  // windows of at most recognizer.window_seconds()
+  std::vector<TranscriptPart> parts;  // windows of recognizer.window_length()
 
   std::string text() const;  // the parts that say something, joined with one blank
 };

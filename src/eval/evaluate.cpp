@@ -32,10 +32,10 @@ std::vector<std::size_t> by_duration(const std::vector<Utterance>& utterances) {
 // Hands out the windows of all utterances, the longest first.
 class Windows {
  public:
-  Windows(const std::vector<Utterance>& utterances, double window_seconds, WindowTranscripts& transcripts)
+  Windows(const std::vector<Utterance>& utterances, const WindowLength& length, WindowTranscripts& transcripts)
       : utterances_(utterances),
         order_(by_duration(utterances)),
-        window_seconds_(window_seconds),
+        length_(length),
         transcripts_(transcripts) {}
 
   bool next(std::vector<float>& samples) {
@@ -43,7 +43,7 @@ class Windows {
       const std::size_t i = order_[next_];
       const Utterance& u = utterances_[i];
       const bool more = name_utterance(u, [&] {
-        if (!file_) file_.emplace(u.audio, window_seconds_, u.offset, u.cut ? u.offset + u.duration : -1);
+        if (!file_) file_.emplace(u.audio, length_, u.offset, u.cut ? u.offset + u.duration : -1);
         return file_->next(samples);
       });
       if (more) {
@@ -59,7 +59,7 @@ class Windows {
  private:
   const std::vector<Utterance>& utterances_;
   std::vector<std::size_t> order_;
-  double window_seconds_;
+  WindowLength length_;
   WindowTranscripts& transcripts_;
   std::size_t next_ = 0;
   std::optional<FileWindows> file_;
@@ -98,7 +98,7 @@ EvalResult evaluate(Recognizer& recognizer, const std::vector<Utterance>& uttera
     ++done;
     if (progress) progress(done, utterances.size());
   });
-  Windows windows(utterances, recognizer.window_seconds(), transcripts);
+  Windows windows(utterances, recognizer.window_length(), transcripts);
   recognizer.recognise([&](std::vector<float>& samples) { return windows.next(samples); },
                        [&](std::size_t window, Decoded d) { transcripts.put(window, std::move(d)); });
   EvalResult result;

@@ -44,8 +44,8 @@ Sound join(Utterances parts) {
 // Cuts sounds into windows, and hands those out.
 class Windows {
  public:
-  Windows(const std::vector<Sound>& sounds, double window_seconds, WindowTranscripts& transcripts)
-      : sounds_(sounds), window_seconds_(window_seconds), transcripts_(transcripts), seconds_(sounds.size()) {}
+  Windows(const std::vector<Sound>& sounds, const WindowLength& length, WindowTranscripts& transcripts)
+      : sounds_(sounds), length_(length), transcripts_(transcripts), seconds_(sounds.size()) {}
 
   bool next(std::vector<float>& samples) {
     for (; next_ < sounds_.size(); ++next_) {
@@ -69,14 +69,14 @@ class Windows {
  private:
   void open() {
     samples_ = sounds_[next_].samples();
-    windows_ = cut_windows(samples_, window_seconds_);
     seconds_[next_] = static_cast<double>(samples_.size()) / kSampleRate;
+    windows_ = cut_windows(samples_, length_.of(seconds_[next_]));
     std::ranges::reverse(windows_);
     opened_ = true;
   }
 
   const std::vector<Sound>& sounds_;
-  double window_seconds_;
+  WindowLength length_;
   WindowTranscripts& transcripts_;
   std::vector<double> seconds_;  // of each sound that was opened
   std::size_t next_ = 0;         // the sound whose windows are handed out
@@ -125,7 +125,7 @@ std::vector<Sound> joined(const Utterances& utterances) {
 std::vector<Heard> hear(Recognizer& recognizer, const std::vector<Sound>& sounds,
                         const std::function<void()>& on_sound) {
   WindowTranscripts transcripts(sounds.size(), on_sound);
-  Windows windows(sounds, recognizer.window_seconds(), transcripts);
+  Windows windows(sounds, recognizer.window_length(), transcripts);
   recognizer.recognise([&](std::vector<float>& samples) { return windows.next(samples); },
                        [&](std::size_t window, Decoded d) { transcripts.put(window, std::move(d)); });
   std::vector<Heard> all;

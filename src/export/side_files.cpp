@@ -169,7 +169,7 @@ void adjust_configs(const Path& folder, const std::optional<DType>& type, const 
   if (type || quantised) write_file(folder / "config.json", to_text(config));
   Json generation = read_json(folder / "generation_config.json");
   bool changed = false;
-  for (const char* key : {"language", "task", "audio_context"})
+  for (const char* key : {"language", "task", "audio_context", "window_seconds"})
     if (const auto stated = metadata.find(key); stated != metadata.end()) {
       generation[key] = stated->second;
       changed = true;

@@ -40,6 +40,17 @@ TEST(CutWindows, CutsInThePauseOfTheLastThird) {
   EXPECT_LE(windows[0].end, 24.26 * 16000);
 }
 
+// A short window has its pause wherever the sentence ends: all but its first third is looked at.
+TEST(CutWindows, LooksForAPauseInEightSeconds) {
+  std::vector<float> samples = noise(40, 0.3);
+  silence(samples, 4.0, 4.5);
+  std::vector<Window> windows = cut_windows(samples, 10);
+  EXPECT_GE(windows[0].end, 4.14 * 16000);
+  EXPECT_LE(windows[0].end, 4.36 * 16000);
+  windows = cut_windows(samples, 13);  // 5 s and more
+  EXPECT_GE(windows[0].end, 5 * 16000);
+}
+
 TEST(CutWindows, PrefersALongPauseToAShortDip) {
   std::vector<float> samples = noise(40, 0.3);
   silence(samples, 22.0, 22.05);

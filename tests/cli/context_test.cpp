@@ -47,6 +47,29 @@ TEST_F(Context, AnAdapterIsUsedAsItWasTrained) {
   EXPECT_EQ(judged(), "exact");
 }
 
+// Recordings are cut into pieces of the length that a model practised; another can be asked for.
+TEST_F(Context, LongRecordingsAreCutIntoWhatWasPractised) {
+  const auto window = [&] { return read_json(folder / "eval.json").at("judge").at("window_seconds").get<double>(); };
+  ASSERT_EQ(judge("model", {}).code, 0);
+  EXPECT_EQ(window(), 30);
+  ASSERT_EQ(train("run", kLora), 0);
+  ASSERT_EQ(judge("model", {"--adapter", path("run")}).code, 0);
+  EXPECT_EQ(window(), 5) << "utterances are shorter here";
+  ASSERT_EQ(judge("model", {"--adapter", path("run"), "--window-seconds", "12"}).code, 0);
+  EXPECT_EQ(window(), 12);
+  ASSERT_EQ(run({"merge", path("model"), path("run"), path("merged")}), 0);
+  ASSERT_EQ(judge("merged", {}).code, 0);
+  EXPECT_EQ(window(), 5);
+  Json generation = read_json(folder / "merged/generation_config.json");
+  for (const char* wrong : {"0.5", "31", "5x", "nan"}) {
+    generation["window_seconds"] = wrong;
+    write_file(folder / "merged/generation_config.json", to_text(generation));
+    const Ran refused = judge("merged", {});
+    EXPECT_EQ(refused.code, exit_code(ErrorKind::kInput)) << wrong;
+    EXPECT_THAT(refused.error, HasSubstr("is no length of 1 to 30 seconds"));
+  }
+}
+
 TEST_F(Context, AModelIsUsedAsItWasTrained) {
   ASSERT_EQ(train("run", with(kFull, {"--audio-context", "bucket", "--full-context-share", "0.5"})), 0);
   ASSERT_EQ(judge("run", {}).code, 0);

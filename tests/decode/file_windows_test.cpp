@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "audio/sound_files.h"
 #include "support/temporary.h"
 #include "support/tiny_recognizer.h"
@@ -31,7 +33,7 @@ TEST(FileWindows, AreThoseOfTheWholeSoundHoweverLong) {
   for (const std::size_t n : {std::size_t{1}, std::size_t{16000}, std::size_t{16001}, std::size_t{37 * 16000 + 77}}) {
     const Path path = folder / "sound.pcm";
     const std::vector<float> whole = write_noise(path, n);  // windows of 1 s, blocks of 16 s
-    FileWindows file(path, 1);
+    FileWindows file(path, {1, 1});
     EXPECT_NEAR(file.seconds(), static_cast<double>(n) / kSampleRate, 1e-9);
     std::vector<float> samples;
     for (const Window& w : cut_windows(whole, 1)) {
@@ -54,7 +56,7 @@ TEST(FileWindows, OfAnotherSampleRateAreThoseOfTheWholeSound) {
       const Path path = folder / "sound.wav";
       write_sound(path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, rate, 1, sine(1000, 0.5, 50, rate));  // no place is quiet
       const std::vector<float> whole = read_audio(path, {.start = start}).samples;
-      FileWindows file(path, 1, start);
+      FileWindows file(path, {1, 1}, start);
       std::vector<float> all, samples;
       while (file.next(samples)) {
         EXPECT_NEAR((file.begin() - start) * kSampleRate, static_cast<double>(all.size()), 1e-3);
@@ -74,7 +76,7 @@ TEST(FileWindows, OfAPartStayInside) {
   const TemporaryFolder folder;
   const Path path = folder / "sound.pcm";
   const std::vector<float> whole = write_noise(path, 5 * 16000);
-  FileWindows file(path, 30, 1.5, 2.25);
+  FileWindows file(path, {}, 1.5, 2.25);
   std::vector<float> samples;
   ASSERT_TRUE(file.next(samples));
   EXPECT_EQ(samples, std::vector<float>(whole.begin() + 24000, whole.begin() + 36000));
@@ -82,10 +84,29 @@ TEST(FileWindows, OfAPartStayInside) {
   EXPECT_FALSE(file.next(samples));
 }
 
+// What fits a window is not cut; what does not is cut into shorter pieces.
+TEST(FileWindows, OfLongRecordingsAreOfThePractisedLength) {
+  const TemporaryFolder folder;
+  const Path path = folder / "sound.pcm";
+  const std::vector<float> whole = write_noise(path, 5 * 16000);
+  const auto count = [&](const WindowLength& length) {
+    FileWindows file(path, length);
+    std::vector<float> samples;
+    std::vector<std::size_t> sizes;
+    while (file.next(samples)) sizes.push_back(samples.size());
+    return sizes;
+  };
+  EXPECT_EQ(count({.whole = 5, .piece = 2}), std::vector<std::size_t>{whole.size()});
+  const std::vector<std::size_t> pieces = count({.whole = 4.9, .piece = 2});
+  EXPECT_GE(pieces.size(), 3u);
+  EXPECT_EQ(std::accumulate(pieces.begin(), pieces.end(), std::size_t{0}), whole.size());
+  for (const std::size_t n : pieces) EXPECT_LE(n, 2u * 16000);
+}
+
 TEST(FileWindows, OfAnUnreadableFileAreAnErrorThatNamesIt) {
   const TemporaryFolder folder;
   write_bytes(folder / "sound.wav", "RIFF is not enough");
-  const auto error = sori::testing::error_of([&] { FileWindows(folder / "sound.wav", 30); });
+  const auto error = sori::testing::error_of([&] { FileWindows(folder / "sound.wav", {}); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->kind(), ErrorKind::kInput);
   EXPECT_NE(std::string(error->what()).find("sound.wav"), std::string::npos);
