@@ -17,7 +17,8 @@ enum class Draw : std::uint32_t {
   kRandomWeights = 5,
   kRounding = 6,
   kContext = 7,
-  kBootstrap = 8
+  kBootstrap = 8,
+  kNoSpeech = 9
 };
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);

@@ -120,7 +120,8 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
                                                  .loss_on_prompt = o.train.loss_on_prompt,
                                                  .max_labels = config.max_target_positions,
                                                  .context = context,
-                                                 .full_share = o.train.full_context_share});
+                                                 .full_share = o.train.full_context_share,
+                                                 .no_speech_share = o.train.no_speech_share});
   std::vector<Utterance> utterances = set.split("train").utterances;
   drop_long_labels(utterances, maker);
   utterances = evenly(utterances, o.train.max_train_samples);
@@ -135,7 +136,8 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
   r.utterances = utterances.size() + judged.size();
   p.counts = counts_of(o.train, utterances.size(), judged.size());
   const auto samples = static_cast<std::uint64_t>(p.counts.steps * o.train.samples_per_step());
-  p.counts.keeps_states = keeps_states(o.train.encoder_cache, p.model, samples, utterances.size());
+  p.counts.keeps_states =
+      keeps_states(o.train.encoder_cache, p.model, samples, utterances.size(), o.train.no_speech_share);
   if (p.counts.keeps_states) p.states_bytes = states_bytes(config, compute.type, utterances, maker);
   return r;
 }

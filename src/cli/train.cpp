@@ -339,6 +339,7 @@ class Run {
             .max_labels = c.max_target_positions,
             .context = context_,
             .full_share = o_.full_context_share,
+            .no_speech_share = o_.no_speech_share,
             .seed = static_cast<std::uint64_t>(o_.seed)};
   }
 
@@ -360,7 +361,7 @@ class Run {
   // Said, and checked against the disk, before the run.
   bool keep_states(Compute compute, const ExampleMaker& maker) {
     const auto samples = static_cast<std::uint64_t>(o_.steps(data_.train.size()) * o_.samples_per_step());
-    if (!keeps_states(o_.encoder_cache, model_.model, samples, data_.train.size())) return false;
+    if (!keeps_states(o_.encoder_cache, model_.model, samples, data_.train.size(), o_.no_speech_share)) return false;
     const std::uint64_t bytes = states_bytes(model_.model.config, compute.type, data_.train, maker);
     log_.line(fmt::format("the encoder does not learn: its states are kept on disk while the run lasts, {}",
                           format_bytes(bytes)));

@@ -1,5 +1,6 @@
 #include "data/example.h"
 
+#include "audio/noise.h"
 #include "audio/read.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -37,24 +38,33 @@ std::int64_t ExampleMaker::most_frames(const std::vector<Utterance>& utterances)
   return longest_context(utterances, options_.full_share > 0 ? AudioContext::kFull : options_.context, options_.frames);
 }
 
+bool ExampleMaker::no_speech(std::uint64_t sample) const {
+  return options_.no_speech_share > 0 &&
+         Rng(options_.seed, Draw::kNoSpeech, 0, sample).uniform(0) < options_.no_speech_share;
+}
+
 void ExampleMaker::make(const Utterance& u, Example& out) const try {
   out.id = u.id;
   out.frames = frames(u, out.sample);
   out.mel_bins = options_.mel_bins;
   out.mel.resize(static_cast<std::size_t>(out.frames * out.mel_bins));
-  Labels made = labels(u);
+  const bool silent = no_speech(out.sample);
+  Labels made = silent ? make_labels(tokenizer_, prompt_, "", options_.loss_on_prompt) : labels(u);
   if (std::ssize(made.input) > options_.max_labels)
     throw Error{ErrorKind::kInput,
                 fmt::format("has {} tokens, the decoder takes {}", made.input.size(), options_.max_labels), u.audio,
                 "remove it from the data set"};
   out.input = std::move(made.input);
   out.target = std::move(made.target);
-  read_mel(u, out);
+  std::vector<float> samples = silent ? make_no_speech(u.duration, out.sample) : read_sound(u);
+  out.seconds = static_cast<double>(samples.size()) / kSampleRate;
+  samples.resize(std::min(samples.size(), static_cast<std::size_t>(out.frames) * kHop));
+  log_mel_.compute(samples, Mat(out.mel.data(), out.frames, out.mel_bins));
 } catch (const Error& e) {
   throw Error{e.kind(), e.what(), "utterance " + u.id, ""};
 }
 
-void ExampleMaker::read_mel(const Utterance& u, Example& out) const {
+std::vector<float> ExampleMaker::read_sound(const Utterance& u) const {
   const auto window = static_cast<std::size_t>(options_.frames) * kHop;
   Audio audio = read_audio(
       u.audio, {.start = u.offset, .end = u.cut ? u.offset + u.duration : -1, .max_seconds = u.duration + 1});
@@ -65,10 +75,16 @@ void ExampleMaker::read_mel(const Utterance& u, Example& out) const {
   if (audio.samples.size() > window + kSlack)
     throw Error{ErrorKind::kInput, fmt::format("lasts {:.2f} s, longer than the window", audio.seconds), u.audio,
                 "cut it into shorter pieces"};
-  out.seconds = audio.seconds;
-  const std::span<const float> samples(audio.samples.data(),
-                                       std::min(audio.samples.size(), static_cast<std::size_t>(out.frames) * kHop));
-  log_mel_.compute(samples, Mat(out.mel.data(), out.frames, out.mel_bins));
+  return std::move(audio.samples);
+}
+
+// A quarter each of nothing at all and of every kind of noise, from below the steps of 16 bits to above a quiet voice.
+std::vector<float> ExampleMaker::make_no_speech(double seconds, std::uint64_t sample) const {
+  const Rng rng(options_.seed, Draw::kNoSpeech, 0, sample);
+  constexpr Noise kNoises[] = {Noise::kWhite, Noise::kPink, Noise::kBabble};
+  const std::uint64_t kind = rng.below(1, 1 + std::size(kNoises));
+  if (kind == std::size(kNoises)) return make_silence(seconds);
+  return make_noise(kNoises[kind], seconds, -100 + 80 * rng.uniform(2), rng.bits(3));
 }
 
 std::int64_t longest_context(const std::vector<Utterance>& utterances, AudioContext context, std::int64_t window) {

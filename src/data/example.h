@@ -33,8 +33,9 @@ struct ExampleOptions {
   bool loss_on_prompt = false;
   int max_labels = 448;  // positions of the decoder
   AudioContext context = AudioContext::kFull;
-  double full_share = 0;   // of the samples that are read in full windows all the same
-  std::uint64_t seed = 0;  // says which
+  double full_share = 0;       // of the samples that are read in full windows all the same
+  double no_speech_share = 0;  // of the samples: sound in which nobody speaks, as long as the utterance, and no text
+  std::uint64_t seed = 0;      // says which
 };
 
 // Reads sound and makes features and labels. Many threads may use one maker; the tokenizer must outlive it.
@@ -45,6 +46,7 @@ class ExampleMaker {
   const ExampleOptions& options() const { return options_; }
   Labels labels(const Utterance& u) const;
   bool labels_fit(const Utterance& u) const;
+  bool no_speech(std::uint64_t sample) const;  // this draw is heard without its utterance
   // Rows of mel of one draw of an utterance, before its sound is read.
   std::int64_t frames(const Utterance& u, std::uint64_t sample) const;
   std::int64_t most_frames(const std::vector<Utterance>& utterances) const;  // of any draw of any of them
@@ -54,7 +56,8 @@ class ExampleMaker {
   void make(const Utterance& u, Example& out) const;
 
  private:
-  void read_mel(const Utterance& u, Example& out) const;
+  std::vector<float> read_sound(const Utterance& u) const;
+  std::vector<float> make_no_speech(double seconds, std::uint64_t sample) const;
 
   const Tokenizer& tokenizer_;
   ExampleOptions options_;

@@ -21,12 +21,16 @@ void EncoderCache::get(std::size_t utterance, Mat states) const {
   file_.read(places_.at({utterance, states.rows}), {static_cast<std::byte*>(states.data), bytes_of(states)});
 }
 
-bool keeps_states(const std::string& asked, Whisper& model, std::uint64_t samples, std::size_t utterances) {
+bool keeps_states(const std::string& asked, Whisper& model, std::uint64_t samples, std::size_t utterances,
+                  double no_speech_share) {
   const bool learns = lowest_learning(model.encoder) <= model.config.encoder_layers;
   if (asked == "on" && learns)
     throw Error{ErrorKind::kUsage, "keeps what the encoder says, and the encoder learns", "--encoder-cache on",
                 "use --target-scope decoder, or leave it out"};
-  return asked == "on" || (asked == "auto" && !learns && samples > utterances);
+  if (asked == "on" && no_speech_share > 0)
+    throw Error{ErrorKind::kUsage, "keeps what the encoder says of utterances, and some samples are other sounds",
+                "--encoder-cache on", "use --no-speech-share 0, or leave it out"};
+  return asked == "on" || (asked == "auto" && !learns && samples > utterances && no_speech_share == 0);
 }
 
 std::uint64_t states_bytes(const WhisperConfig& config, DType compute, const std::vector<Utterance>& utterances,

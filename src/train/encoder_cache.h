@@ -27,9 +27,11 @@ class EncoderCache {
                                                                           // in several contexts, if a share is full
 };
 
-// Resolves --encoder-cache for a run of so many samples: auto is where nothing of the encoder learns and some
-// utterance is heard twice. Error kUsage where it is asked for and the encoder learns.
-bool keeps_states(const std::string& asked, Whisper& model, std::uint64_t samples, std::size_t utterances);
+// Resolves --encoder-cache for a run of so many samples: auto is where nothing of the encoder learns, some utterance is
+// heard twice and each sounds as it did before. Error kUsage where it is asked for and the encoder learns, or where
+// some samples are made up anew (no_speech_share).
+bool keeps_states(const std::string& asked, Whisper& model, std::uint64_t samples, std::size_t utterances,
+                  double no_speech_share);
 // Bytes on disk once every utterance was heard, in every context it may be heard in.
 std::uint64_t states_bytes(const WhisperConfig& config, DType compute, const std::vector<Utterance>& utterances,
                            const ExampleMaker& maker);

@@ -18,7 +18,7 @@ struct TrainOptions {
   // Data
   std::int64_t max_train_samples = 0, max_eval_samples = 200;
   bool loss_on_prompt = false;
-  double full_context_share = 0;
+  double full_context_share = 0, no_speech_share = 0;
   std::string encoder_cache = "auto";
   // Steps
   std::int64_t max_steps = 0, per_device_train_batch_size = 4, gradient_accumulation_steps = 1, seed = 42;
@@ -81,6 +81,11 @@ struct TrainOptions {
         .group("data");
     t.number("full-context-share", full_context_share, "share of the samples that are read in full windows anyway", 0,
              1)
+        .group("data");
+    t.number(
+         "no-speech-share", no_speech_share,
+         "share of the samples that are replaced by silence or noise without text, so that nothing is made up of it", 0,
+         0.5)
         .group("data");
     t.choice("encoder-cache", encoder_cache,
              "keep on disk, while the run lasts, what an encoder without adapters says of each utterance, and compute "

@@ -5,8 +5,8 @@
 namespace sori {
 namespace {
 
-int count_targets(const Labels& l) {
-  return static_cast<int>(std::count_if(l.target.begin(), l.target.end(), [](int t) { return t >= 0; }));
+int count_targets(std::span<const int> target) {
+  return static_cast<int>(std::ranges::count_if(target, [](int t) { return t >= 0; }));
 }
 
 // Memory is planned for plan.batch of the longest.
@@ -55,7 +55,8 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
   if (plan.fused_step)
     fused_.emplace(
         backend, model, optimizer, [this] { return ids(); }, plan.loraplus_lr_ratio);
-  for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u)));
+  for (const Utterance& u : utterances) target_counts_.push_back(count_targets(maker.labels(u).target));
+  no_speech_targets_ = count_targets(maker.labels(Utterance{}).target);
   const BatchLimits limits{plan.batch, batches_.options().frames / plan.batch, batches_.options().tokens / plan.batch};
   batch_.reserve(limits, plan.samples_per_step());
   items_.reserve(static_cast<std::size_t>(plan.samples_per_step()));
@@ -70,7 +71,8 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
 std::int64_t Trainer::tokens_of(const std::vector<MicroBatch>& step) const {
   std::int64_t tokens = 0;
   for (const MicroBatch& samples : step)
-    for (const Sample& s : samples) tokens += target_counts_[s.utterance];
+    for (const Sample& s : samples)
+      tokens += maker_.no_speech(s.number) ? no_speech_targets_ : target_counts_[s.utterance];
   return tokens;
 }
 
@@ -150,15 +152,16 @@ StepReport Trainer::step(Loader& loader) {
   else
     zero_gradients(model_);
   double loss = 0;
-  std::int64_t frames = 0;
+  std::int64_t frames = 0, targets = 0;
   for (const MicroBatch& samples : batches) {
     const std::span<const Example> examples = loader.next();
     require(examples.size() == samples.size(), "the loader delivers the same micro-batches");
     const double sum = micro_batch(examples, pass, 1.0f / static_cast<float>(tokens));
     if (!std::isfinite(sum)) throw not_a_number("loss", state_.step + 1, ids(samples));
     loss += sum;
-    for (const Example& e : examples) frames += e.frames;
+    for (const Example& e : examples) frames += e.frames, targets += count_targets(e.target);
   }
+  require(targets == tokens, "the gradient was divided by the tokens that there were");
   const double norm = fused_ ? fused_->end() : gradient_norm(backend_, model_);
   if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids());
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);

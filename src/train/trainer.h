@@ -77,6 +77,7 @@ class Trainer {
   Batch alone_;  // an utterance whose states are to be kept: they must not depend on batch mates, to the bit
   std::vector<BatchItem> items_;
   std::vector<int> target_counts_;  // of each utterance
+  int no_speech_targets_ = 0;       // of a sample in which nobody speaks
 };
 
 // Most tokens of any utterance's labels: the T that memory is planned for.

@@ -56,6 +56,16 @@ TEST_F(EncoderCacheTest, IsNotKeptWhereNothingIsHeardTwice) {
   EXPECT_FALSE(result("run", {}).contains("encoder_cache_bytes"));
 }
 
+// Sounds that are made up anew are not the utterance's.
+TEST_F(EncoderCacheTest, IsNotKeptWhereSomeSamplesAreOtherSounds) {
+  steps = "12";
+  const std::vector<std::string> share{"--no-speech-share", "0.3"};
+  EXPECT_FALSE(result("run", share).contains("encoder_cache_bytes"));
+  const Ran r = ran([&] { return train("on", with(with(kDecoder, share), {"--encoder-cache", "on"})); });
+  EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage));
+  EXPECT_THAT(r.error, HasSubstr("--no-speech-share 0"));
+}
+
 TEST_F(EncoderCacheTest, IsRefusedWhereTheEncoderLearns) {
   const Ran r = ran([&] { return train("run", {"--method", "lora", "--lora-r", "3", "--encoder-cache", "on"}); });
   EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage));

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <set>
 
+#include "audio/noise.h"
 #include "audio/read.h"
 #include "data/corpus_files.h"
 #include "support/tiny_tokenizer.h"
@@ -117,6 +119,42 @@ TEST_F(ContextTest, AShareOfTheSamplesIsReadInFullWindows) {
   EXPECT_EQ(ExampleMaker(tokenizer_, options()).most_frames(utterances_), 400);
   share = 1;
   EXPECT_EQ(frames(20), std::vector<std::int64_t>(20, 400));
+}
+
+// Silence or noise as long as the utterance, and no text; the same draw is the same sound.
+TEST_F(LoaderTest, AShareOfTheSamplesIsSoundWithoutSpeech) {
+  const ExampleMaker maker(tokenizer_, {.frames = 100, .no_speech_share = 0.25, .seed = 3});
+  std::size_t silent = 0, digital = 0;
+  std::set<std::vector<float>> sounds;
+  const int end = *tokenizer_.find("<|endoftext|>");
+  for (std::uint64_t sample = 0; sample < 1000; ++sample) {
+    Example spoken, e;
+    spoken.sample = e.sample = sample;
+    const Utterance& u = utterances_[sample % utterances_.size()];
+    maker_.make(u, spoken);
+    maker.make(u, e);
+    EXPECT_EQ(e.frames, spoken.frames);
+    EXPECT_DOUBLE_EQ(e.seconds, spoken.seconds);
+    if (!maker.no_speech(sample)) {
+      ASSERT_EQ(e.mel, spoken.mel);
+      ASSERT_EQ(e.input, spoken.input);
+      continue;
+    }
+    ++silent;
+    ASSERT_THAT(e.target, ElementsAre(kNoLoss, kNoLoss, kNoLoss, end));
+    ASSERT_EQ(e.input.size(), 4u);
+    std::vector<float> nothing(e.mel.size());
+    LogMel(80).compute(make_silence(u.duration), Mat(nothing.data(), 100, 80));
+    digital += e.mel == nothing ? 1 : 0;
+    sounds.insert(e.mel);
+    Example again;
+    again.sample = sample;
+    maker.make(u, again);
+    ASSERT_EQ(again.mel, e.mel);
+  }
+  EXPECT_NEAR(static_cast<double>(silent), 250, 5 * std::sqrt(1000 * 0.25 * 0.75));
+  EXPECT_NEAR(static_cast<double>(digital), silent / 4.0, 5 * std::sqrt(static_cast<double>(silent) * 0.25 * 0.75));
+  EXPECT_GE(sounds.size(), silent - digital) << "no two noises are alike";
 }
 
 TEST_F(LoaderTest, DeliversTheSameForTheSameSeed) {
