@@ -40,6 +40,11 @@ find_path(KISSFFT_INCLUDE_DIR kissfft.hh PATH_SUFFIXES kissfft REQUIRED)
 add_library(sori_kissfft INTERFACE)
 target_include_directories(sori_kissfft SYSTEM INTERFACE ${KISSFFT_INCLUDE_DIR})
 
+# The headers alone: Debian's eigen3-config.cmake would do, but so does this, without a second way to find a library.
+find_path(EIGEN_INCLUDE_DIR Eigen/QR PATH_SUFFIXES eigen3 REQUIRED)
+add_library(sori_eigen INTERFACE)
+target_include_directories(sori_eigen SYSTEM INTERFACE ${EIGEN_INCLUDE_DIR})
+
 add_library(sori_flags INTERFACE)
 target_include_directories(sori_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(sori_flags INTERFACE SORI_VERSION="${PROJECT_VERSION}")

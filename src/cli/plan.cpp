@@ -104,6 +104,7 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
   r.judge = recognizer_limits(config, kJudged, kPromptTokens, o.train.max_new_tokens);
   r.judge->context = context;
   r.judge->frames = context_frames(context, o.audio_seconds, window);
+  r.init = o.train.init_lora_weights;
   if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
   if (o.train.fused_step) r.micro_batch = r.batch;
   r.ram = memory_limit(o.train.ram);

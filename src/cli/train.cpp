@@ -192,7 +192,7 @@ class Run {
     RunMemory memory = carve(carver);
     require(carver.bytes() == arena.bytes(), "what is handed out is what was planned");
     set_zero(memory.optimizer);
-    start_adapters();
+    if (!goes_on()) start_adapters(memory.start, plan.drop);
     output.open();
     RunState state = resume(memory.optimizer, identity);
     if (cached) plan.cache = &cache_.emplace(o_.output_dir);
@@ -274,6 +274,7 @@ class Run {
       r.judge->context = context_;
       r.judge->frames = longest_context(data_.dev, context_, r.judge->frames);
     }
+    r.init = o_.init_lora_weights;
     if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
     if (o_.fused_step) r.micro_batch = r.batch;
     r.utterances = data_.train.size() + data_.dev.size();
@@ -320,10 +321,14 @@ class Run {
                            format_bytes(bytes));
       }
     } learning, frozen;
+    const auto add = [](Sum& sum, std::int64_t numbers, const Parameter& p) {
+      if (numbers == 0) return;
+      ++sum.tensors, sum.numbers += numbers;
+      sum.bytes += bytes_of(p.weight) * static_cast<std::uint64_t>(numbers) / static_cast<std::uint64_t>(p.size());
+    };
     for_each_parameter(model_.model, [&](const std::string&, Parameter& p) {
-      Sum& sum = p.trainable ? learning : frozen;
-      ++sum.tensors, sum.numbers += p.size();
-      sum.bytes += bytes_of(p.weight);
+      add(learning, p.learning_size(), p);
+      add(frozen, p.size() - p.learning_size(), p);
     });
     log_.line("trainable: " + learning.text() + fmt::format(" ({})", name_of(o_.matrices())));
     log_.line("frozen:    " + frozen.text() + " (as in the file)");
@@ -374,10 +379,21 @@ class Run {
     return true;
   }
 
-  void start_adapters() {
+  // From a checkpoint.
+  bool goes_on() const { return o_.resume && !newest_checkpoint(o_.output_dir).empty(); }
+
+  void start_adapters(const StartMemory& memory, const LayerPages* drop) {
     if (o_.method == "full") return;
-    init_lora(model_.model, static_cast<std::uint64_t>(o_.seed));
+    const auto seed = static_cast<std::uint64_t>(o_.seed);
+    init_lora(model_.model, seed);
     if (initial_) load_adapter(model_.model, *initial_->file);
+    std::int64_t all = 0, done = 0;
+    for_each_linear(model_.model, [&](const std::string&, Linear& l) { all += l.lora.has_value(); });
+    const auto after = [&] {
+      log_.progress(o_.init_lora_weights + ": layers", ++done, all);
+      if (drop) drop->drop_all();
+    };
+    if (o_.init_lora_weights == "pissa") start_pissa(model_.model, seed, memory, after);
   }
 
   RunState resume(OptimizerState& optimizer, const RunIdentity& identity) {

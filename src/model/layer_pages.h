@@ -13,6 +13,10 @@ class LayerPages {
   LayerPages(const Whisper& model, const TensorFile& file);
   void drop_encoder(std::size_t layer) const { drop(encoder_[layer]); }
   void drop_decoder(std::size_t layer) const { drop(decoder_[layer]); }
+  void drop_all() const {
+    for (const auto* side : {&encoder_, &decoder_})
+      for (const Views& layer : *side) drop(layer);
+  }
 
  private:
   using Views = std::vector<const TensorView*>;

@@ -7,7 +7,9 @@
 
 namespace sori {
 
-// LoRA (Hu et al., "LoRA: low-rank adaptation of large language models", 2021): y += scale * (x a^T) b^T.
+// LoRA (Hu et al., "LoRA: low-rank adaptation of large language models", 2021): y += scale * (x a^T) b^T. An adapter
+// that carries its start has twice the rank, a = [A; A0] and b = [B, -B0]; the second halves are frozen, and it begins
+// with A = A0 and B = B0, as no change.
 struct Lora {
   Parameter a;               // [R, in]
   Parameter b;               // [out, R]

@@ -65,14 +65,14 @@ void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, con
   }
   if (!l.lora) return;
   Lora& lora = *l.lora;
-  const std::int64_t rank = lora.a.rows();
+  const std::int64_t rank = lora.a.rows(), learning = lora.a.learning_rows();
   const Mat dh = t.dh.top(x.rows).col_range(0, rank);
   const Mat dh_scaled = t.dh_scaled.top(x.rows).col_range(0, rank);
   be.linear_backward(dy, lora.b.weight, /*add=*/false, dh);
   be.cast(dh, lora.scale, dh_scaled);
-  be.weight_gradient(dy, s.h.top(x.rows), lora.scale, lora.b.gradient, nullptr);
+  be.weight_gradient(dy, s.h.top(x.rows).col_range(0, learning), lora.scale, lora.b.gradient, nullptr);
   p.finished(lora.b);
-  be.weight_gradient(dh_scaled, adapter_input(p, lora, x, rows, t), 1, lora.a.gradient, nullptr);
+  be.weight_gradient(dh_scaled.col_range(0, learning), adapter_input(p, lora, x, rows, t), 1, lora.a.gradient, nullptr);
   if (!dx.empty() && !drops(p, lora)) {
     be.linear_backward(dh_scaled, lora.a.weight, /*add=*/true, dx);
   } else if (!dx.empty()) {

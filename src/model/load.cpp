@@ -62,14 +62,15 @@ void load_own(Carver& c, Parameter& p, const TensorView* t, float* shared_gradie
   if (!p.trainable) return;
   p.value = value;
   const Carver::In gradients(c, Purpose::kGradients);
-  p.gradient = p.shares_gradient ? Mat(shared_gradient, p.rows(), p.cols()) : c.mat(DType::kF32, p.rows(), p.cols());
+  const std::int64_t rows = p.learning_rows(), cols = p.learning_cols();
+  p.gradient = p.shares_gradient ? Mat(shared_gradient, rows, cols) : c.mat(DType::kF32, rows, cols);
 }
 
 // One gradient for all matrices that take turns in it.
 float* carve_shared_gradient(Carver& c, Whisper& model) {
   std::int64_t largest = 0;
   for_each_parameter(model, [&](const std::string&, Parameter& p) {
-    if (p.shares_gradient) largest = std::max(largest, p.size());
+    if (p.shares_gradient) largest = std::max(largest, p.learning_size());
   });
   const Carver::In gradients(c, Purpose::kGradients);
   return c.array<float>(static_cast<std::size_t>(largest)).data();

@@ -27,6 +27,17 @@ Error unknown_target(const LoraConfig& config, const std::string& target, const 
                             : fmt::format("did you mean {}?", near)};
 }
 
+// A start from singular vectors wants as many as it has directions.
+void require_singular_vectors(const std::string& name, const Parameter& weight, const LoraConfig& config) {
+  const std::int64_t wanted = config.carries_start() ? config.rank / 2 : config.rank,
+                     most = std::min(weight.rows(), weight.cols());
+  if (wanted <= most) return;
+  throw Error{
+      ErrorKind::kUsage,
+      fmt::format("{} has {} singular vectors, --init-lora-weights {} asks for {}", name, most, config.init, wanted),
+      "--lora-r", fmt::format("give at most {}", most)};
+}
+
 }  // namespace
 
 void add_lora(Whisper& model, const LoraConfig& config) {
@@ -41,10 +52,12 @@ void add_lora(Whisper& model, const LoraConfig& config) {
     for (std::size_t i = 0; i < used.size(); ++i)
       if (matches(name, config.target_modules[i])) used[i] = chosen = true;
     if (!chosen) return;
+    if (config.init != "true") require_singular_vectors(name, l.weight, config);
     Lora lora;
     lora.a.shape = {config.rank, l.weight.cols()};
     lora.b.shape = {l.weight.rows(), config.rank};
     lora.a.trainable = lora.b.trainable = true;
+    if (config.carries_start()) lora.a.frozen_rows = lora.b.frozen_cols = config.rank / 2;
     lora.scale = static_cast<float>(config.scale());
     lora.dropout = config.dropout;
     lora.module = module;

@@ -16,6 +16,11 @@ struct LoraConfig {
   std::string target_scope = "both";  // encoder, decoder or both
   // rsLoRA (Kalajdzievski, "A rank stabilization scaling factor for fine-tuning with LoRA", 2023; PEFT's use_rslora).
   bool rslora = false;
+  // init_lora_weights: "true", or a start of model/lora_start.h.
+  std::string init = "true";
+  // PiSSA and LoRA-GA start from A0 and B0 that are not zero, and subtract them from the base. Here the base stays as
+  // it is, in any format, and the second half of the rank subtracts them: a plain adapter to every reader.
+  bool carries_start() const { return init == "pissa"; }
 
   double scale() const { return alpha / (rslora ? std::sqrt(rank) : rank); }
 };

@@ -15,9 +15,10 @@ struct Parameter {
   DType type = DType::kF32;      // of value, where trainable: f32, or bf16
   DType moments = DType::kF32;   // of what the optimizer keeps: f32, or u8 codes
   bool shares_gradient = false;  // with other matrices: it is applied and zeroed before the next one is begun
-  BaseWeight weight;             // what operations read, as a matrix [rows, cols]
-  Mat value;                     // of `type`, writable; only where trainable
-  Mat gradient;                  // f32; only where trainable
+  std::int64_t frozen_rows = 0, frozen_cols = 0;  // the last ones of a matrix that learns: what stays of it
+  BaseWeight weight;                              // what operations read, as a matrix [rows, cols]
+  Mat value;                                      // of `type`, writable; only where trainable
+  Mat gradient;                                   // f32, of learning()'s shape; only where trainable
 
   bool present() const { return !shape.empty(); }
   // A vector [n] is the matrix [1, n]; a convolution [out, in, 3] is [out, in * 3].
@@ -28,6 +29,16 @@ struct Parameter {
     return n;
   }
   std::int64_t size() const { return present() ? rows() * cols() : 0; }
+  // The part of value that learns: all of it but the frozen rows and columns.
+  Mat learning() const { return value.row_range(0, learning_rows()).col_range(0, learning_cols()); }
+  std::vector<std::int64_t> learning_shape() const {
+    std::vector<std::int64_t> s = shape;
+    if (s.size() > 1) s[0] -= frozen_rows, s[1] -= frozen_cols;
+    return s;
+  }
+  std::int64_t learning_rows() const { return rows() - frozen_rows; }
+  std::int64_t learning_cols() const { return cols() - frozen_cols; }
+  std::int64_t learning_size() const { return trainable ? learning_rows() * learning_cols() : 0; }
   // The numbers of a vector (bias, norm), which are f32 whatever the file holds; nullptr where absent.
   const float* vector() const { return present() ? std::get<Dense<float>>(weight).data : nullptr; }
   float* gradient_vector() const { return gradient.empty() ? nullptr : gradient.row<float>(0); }

@@ -80,7 +80,7 @@ void train_everything(Whisper& model, DType matrices) {
 void keep_little(Whisper& model, DType moments, bool fused_step) {
   for_each_parameter(model, [&](const std::string&, Parameter& p) {
     if (!p.trainable) return;
-    if (p.size() >= kLeastCoded) p.moments = moments;
+    if (p.learning_size() >= kLeastCoded) p.moments = moments;
     p.shares_gradient = fused_step && p.shape.size() > 1 && &p != &model.decoder.embed_tokens.weight;
   });
 }

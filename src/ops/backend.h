@@ -156,7 +156,8 @@ class Backend {
   virtual void dropout_backward(ConstMat dy, const DropoutMask& mask, Mat dx) = 0;
 
   // One step on a weight, f32 or bf16 (rounded by chance, so that small steps are not lost). gradient: f32; m, v: both
-  // f32 or both codes, which are decoded, updated in f32 and encoded again. Everything contiguous.
+  // f32 or both codes, which are decoded, updated in f32 and encoded again. Everything contiguous but the weight, which
+  // may be a part of the columns of another one.
   virtual void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) = 0;
   // Sum of squares of f32, the same for any number of threads.
   virtual double sum_squares(ConstMat x) = 0;

@@ -22,6 +22,7 @@ RunChoice examine(Whisper& model, const RunRequest& r, std::int64_t batch, Keep 
   c.limits.keep = keep;
   c.limits.drop_layers = drop;
   c.limits.judge = judge;
+  c.limits.init = r.init;
   c.memory = plan_memory(model, r.compute, c.limits, r.utterances);
   const Work work = step_work(model, {batch, (r.frames + 1) / 2, r.tokens, keep});
   const auto steps = static_cast<double>(c.accumulation);  // multiplied first: sums of whole numbers stay equal

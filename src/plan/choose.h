@@ -19,6 +19,7 @@ struct RunRequest {
   std::optional<RecognizerLimits> judge;     // of evaluations; its batch is an upper bound
   std::optional<Keep> keep;                  // asked for by name; otherwise chosen
   std::optional<std::int64_t> micro_batch;   // of the run that is resumed; otherwise chosen
+  std::string init = "true";                 // how adapters start
   std::size_t utterances = 0;
   std::uint64_t ram = 0;  // resident bytes that the process may take
 };

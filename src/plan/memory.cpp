@@ -87,6 +87,12 @@ MemoryPlan plan_memory(Whisper& model, Compute compute, const RunLimits& limits,
   };
   const BytesByPurpose own = phase(weights);
   plan.phases.push_back({"load", own, passing});
+  if (limits.init != "true")
+    plan.phases.push_back({"start", phase([&](Carver& c) {
+                             weights(c);
+                             carve_start(c, model, limits.init);
+                           }),
+                           passing});
   plan.phases.push_back({"train step", phase([&](Carver& c) {
                            weights(c);
                            carve_learning(c, model, *learn, limits.batch, limits.keep);

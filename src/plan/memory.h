@@ -13,7 +13,7 @@ using BytesByPurpose = std::array<std::uint64_t, static_cast<std::size_t>(Purpos
 
 // One phase of a run: what it uses of the arena, and what of the frozen base lies resident meanwhile.
 struct PhaseMemory {
-  std::string name;  // load, train step, evaluate, save
+  std::string name;  // load, start (of adapters, where they compute it), train step, evaluate, save
   BytesByPurpose arena{};
   std::uint64_t base = 0;
 };

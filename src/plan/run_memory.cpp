@@ -7,6 +7,10 @@ RunMemory carve_run(Carver& c, Whisper& model, Backend& learn, Backend& judge, c
   r.optimizer = carve_optimizer(c, model);
   {
     const Carver::Scope turn(c);
+    r.start = carve_start(c, model, limits.init);
+  }
+  {
+    const Carver::Scope turn(c);
     r.learning = carve_learning(c, model, learn, limits.batch, limits.keep);
   }
   if (limits.judge) {

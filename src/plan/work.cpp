@@ -22,7 +22,10 @@ class Walker {
 
   void product(Kind kind, std::int64_t rows, const Parameter& w, std::int64_t Times::*when) {
     Operation o{kind, rows, w.cols(), w.rows()};
-    if (kind != Kind::kWeightGradient) o.format = format_of(w.weight);
+    if (kind == Kind::kWeightGradient)
+      o.in = w.learning_cols(), o.out = w.learning_rows();
+    else
+      o.format = format_of(w.weight);
     ++(work_.operations[o].*when);
   }
 

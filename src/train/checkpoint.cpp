@@ -98,8 +98,8 @@ void for_each_state(Whisper& model, const OptimizerState& optimizer, F&& f) {
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (!p.trainable) return;
     const Moments& s = optimizer.moments[i++];
-    moment(name + ".exp_avg", p.shape, s.m);
-    moment(name + ".exp_avg_sq", p.shape, s.v);
+    moment(name + ".exp_avg", p.learning_shape(), s.m);
+    moment(name + ".exp_avg_sq", p.learning_shape(), s.v);
   });
 }
 

@@ -16,8 +16,9 @@ void for_each_learning(Whisper& model, F&& f) {
 
 Moment carve_moment(Carver& c, const Parameter& p) {
   Moment m;
-  m.values = c.mat(p.moments, p.rows(), p.cols());
-  if (p.moments == DType::kU8) m.absmax = c.array<float>(static_cast<std::size_t>(dynamic_blocks(p.size()))).data();
+  m.values = c.mat(p.moments, p.learning_rows(), p.learning_cols());
+  if (p.moments == DType::kU8)
+    m.absmax = c.array<float>(static_cast<std::size_t>(dynamic_blocks(p.learning_size()))).data();
   return m;
 }
 
@@ -32,7 +33,7 @@ double rate_of(const std::string& name, double b_ratio) { return name.ends_with(
 void step(Backend& backend, const Parameter& p, std::size_t number, const Moments& s, AdamW how) {
   if (p.shape.size() == 1) how.weight_decay = 0;
   how.tensor = number;
-  backend.adamw_step(how, p.gradient, p.value, s.m, s.v);
+  backend.adamw_step(how, p.gradient, p.learning(), s.m, s.v);
 }
 
 }  // namespace

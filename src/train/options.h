@@ -36,6 +36,7 @@ struct TrainOptions {
   int lora_r = 32;
   double lora_alpha = 64, lora_dropout = 0, loraplus_lr_ratio = 1;
   bool use_rslora = false;
+  std::string init_lora_weights = "true";
   std::vector<std::string> target_modules{"all-linear"};
   std::string target_scope = "both";
   // Run
@@ -142,6 +143,11 @@ struct TrainOptions {
     t.integer("lora-r", lora_r, "rank R of the adapters", 1, 4096).also("r").also("lora-rank").group("lora");
     t.number("lora-alpha", lora_alpha, "adapters are scaled by alpha / R", 1e-6, 1e6).group("lora");
     t.flag("use-rslora", use_rslora, "rsLoRA: adapters are scaled by alpha / sqrt(R) instead").group("lora");
+    t.choice("init-lora-weights", init_lora_weights,
+             "how adapters start; true: B = 0; pissa: from the base's largest singular vectors, which a frozen half of "
+             "twice the rank subtracts",
+             {"true", "pissa"})
+        .group("lora");
     t.number("loraplus-lr-ratio", loraplus_lr_ratio, "LoRA+: B learns at so many times the rate of A", 1, 1000)
         .group("lora");
     t.number("lora-dropout", lora_dropout, "dropout of what adapters read", 0, 0.99).group("lora");
@@ -171,6 +177,10 @@ struct TrainOptions {
     if (method == "full" && base != "model")
       throw Error{ErrorKind::kUsage, "quantised weights cannot learn", "--base " + base,
                   "use --method lora, or leave --base away"};
+    if (init_lora_weights != "true" && (method != "lora" || !init_adapter.empty()))
+      throw Error{ErrorKind::kUsage,
+                  method != "lora" ? "there are no adapters to start" : "--init-adapter says where the adapters start",
+                  "--init-lora-weights " + init_lora_weights, "leave one of the two away"};
     if (resume && overwrite_output_dir)
       throw Error{ErrorKind::kUsage, "goes on with a run that --overwrite-output-dir removes", "--resume",
                   "give one of the two"};
@@ -188,7 +198,11 @@ struct TrainOptions {
   }
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
-  LoraConfig lora() const { return {lora_r, lora_alpha, lora_dropout, target_modules, target_scope, use_rslora}; }
+  LoraConfig lora() const {
+    LoraConfig c{lora_r, lora_alpha, lora_dropout, target_modules, target_scope, use_rslora, init_lora_weights};
+    if (c.carries_start()) c.rank *= 2, c.alpha *= use_rslora ? std::sqrt(2.0) : 2;  // at the same scale
+    return c;
+  }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t steps(std::size_t utterances) const {
     if (max_steps > 0) return max_steps;

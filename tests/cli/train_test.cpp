@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/verbs.h"
+#include "formats/values.h"
 
 namespace sori::test {
 namespace {
@@ -36,6 +37,9 @@ TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
 
 const std::vector<std::string> kOneByOne{"--method", "lora", "--lora-r", "130"};  // large enough for codes
 
+const std::vector<std::string> kOneAtATime{"--method", "lora", "--lora-r", "3"};
+const std::vector<std::string> kPissa{"--init-lora-weights", "pissa", "--weight-decay", "0.1"};
+
 INSTANTIATE_TEST_SUITE_P(
     Methods, Resume,
     ::testing::Values(Method{"lora", kLora}, Method{"full", kFull}, Method{"full_fused", with(kFull, kFused)},
@@ -44,7 +48,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Method{"full_bf16", with(kFull, kBf16)},
                       Method{"full_bf16_8bit_fused", with(with(with(kFull, kBf16), kCoded), kFused)},
                       Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)},
-                      Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})}),
+                      Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})},
+                      Method{"pissa", with(kLora, kPissa)},
+                      Method{"pissa_rslora_fused", with(with(kOneAtATime, kPissa), with(kFused, {"--use-rslora"}))}),
     [](const auto& i) { return i.param.name; });
 
 class ResumeHalfway : public Verbs, public ::testing::WithParamInterface<const char*> {};
@@ -78,6 +84,64 @@ TEST_F(Verbs, AModelTunedInBf16IsWrittenAndReadSo) {
   EXPECT_EQ(optimizer.get("model.decoder.embed_tokens.weight.exp_avg").type, DType::kU8);
   EXPECT_EQ(optimizer.get("model.decoder.embed_tokens.weight.exp_avg_sq.absmax").type, DType::kF32);
   EXPECT_EQ(optimizer.get("model.encoder.conv1.bias.exp_avg").type, DType::kF32);
+}
+
+// Of a folder's adapter_model.safetensors, by name.
+std::map<std::string, std::vector<float>> adapter_numbers(const Path& folder) {
+  const SafetensorsFile f(folder / "adapter_model.safetensors");
+  std::map<std::string, std::vector<float>> all;
+  for (const TensorView& t : f.tensors()) {
+    all[t.name].resize(t.bytes.size() / sizeof(float));
+    read_floats(t, 0, all[t.name]);
+  }
+  return all;
+}
+
+// The second half of what is saved is where the first began, and stays there.
+TEST_F(Verbs, APissaRunSavesAPlainAdapterOfTwiceTheRankThatBeginsAsTheBase) {
+  for (const std::string base : {"model", "nf4"})
+    for (const std::vector<std::string>& scale : {std::vector<std::string>{}, {"--use-rslora"}}) {
+      const std::vector<std::string> options = with(with(kOneAtATime, {"--base", base}), scale);
+      const std::string name = base + std::to_string(scale.size());
+      ASSERT_EQ(train(name, with(options, with(kPissa, {"--save-steps", "3", "--save-total-limit", "0"}))), 0);
+      ASSERT_EQ(train(name + "-lora", options), 0);
+      EXPECT_NEAR(losses(name)[0], losses(name + "-lora")[0], 1e-5 * losses(name)[0]);
+      EXPECT_GT(std::abs(losses(name)[5] - losses(name + "-lora")[5]), 1e-4) << "it learns otherwise";
+      const Json config = read_json(folder / name / "adapter_config.json");
+      EXPECT_EQ(config.at("r"), 6);
+      EXPECT_NEAR(config.at("lora_alpha").get<double>(), scale.empty() ? 128 : 64 * std::sqrt(2.0), 1e-12);
+      EXPECT_EQ(config.at("init_lora_weights"), true);
+      const auto middle = adapter_numbers(folder / name / "checkpoint-3"), end = adapter_numbers(folder / name);
+      for (const auto& [tensor, numbers] : end) {
+        const bool a = tensor.ends_with("lora_A.weight");
+        const std::size_t rows = a ? 6 : numbers.size() / 6, cols = numbers.size() / rows;
+        bool moved = false;
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+          const bool frozen = a ? i / cols >= 3 : i % cols >= 3;
+          if (frozen) {
+            ASSERT_EQ(numbers[i], middle.at(tensor)[i]) << tensor;
+          } else {
+            moved |= numbers[i] != middle.at(tensor)[i];
+          }
+        }
+        EXPECT_TRUE(moved) << tensor;
+      }
+    }
+  EXPECT_EQ(run({"evaluate", "--model", path("model"), "--adapter", path("nf40"), "--base", "nf4", "--data",
+                 path("data"), "--compute", "f32", "--max-new-tokens", "3"}),
+            0);
+  EXPECT_EQ(run({"merge", path("model"), path("model0"), path("merged")}), 0);
+  EXPECT_EQ(train("on", with(kOneAtATime, {"--init-adapter", path("model0")})), 0);
+  EXPECT_EQ(read_json(folder / "on/adapter_config.json").at("r"), 6);
+}
+
+TEST_F(Verbs, AStartThatCannotBeIsRefused) {
+  ASSERT_EQ(train("lora", kLora), 0);
+  const int usage = exit_code(ErrorKind::kUsage);
+  EXPECT_EQ(train("run", with(kFull, {"--init-lora-weights", "pissa"})), usage);
+  EXPECT_EQ(train("run", with({"--init-adapter", path("lora")}, kPissa)), usage);
+  EXPECT_EQ(train("run", with(kPissa, {"--lora-r", "33"})), usage) << "more than a layer has";
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 
 TEST_F(Verbs, ResumeRefusesAnotherOptimizerTypeOrStep) {

@@ -10,9 +10,12 @@ class Optimizer : public OnEveryBackend {};
 TEST_P(Optimizer, AdamWFollowsTheFormulaInDouble) {
   for (const DType type : {DType::kF32, DType::kBF16})
     for (const bool coded : {false, true})
-      for (const auto& [rows, cols] : {std::pair{5l, 37l}, {1l, 700l}, {131l, 257l}}) {
+      for (const auto& [rows, cols, layout] : {std::tuple{5l, 37l, kPlain},
+                                               {1l, 700l, kPlain},
+                                               {131l, 257l, kPlain},
+                                               {19l, 37l, kStrided}}) {  // the weight: columns of a larger one
         Drawn draw(1);
-        Tensors t(draw.mat(type, rows, cols), coded);
+        Tensors t(draw.mat(type, rows, cols, layout), coded);
         Backend& backend = make({.rows = rows, .width = cols});
         for (std::int64_t step = 1; step <= (rows > 5 ? 2 : 20); ++step) {
           const AdamW how{1e-2, 0.9, 0.98, 1e-6, 0.1, 0.7, step, 11, 3};

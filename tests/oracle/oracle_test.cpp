@@ -86,6 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Case{"QueriesAndValues", {.rank = 4, .alpha = 8}},
         Case{"AllLinear", {.rank = 3, .alpha = 7, .target_modules = {"all-linear"}}},
+        Case{"CarriesItsStart", {.rank = 6, .alpha = 7, .target_modules = {"all-linear"}, .init = "pissa"}},
         Case{"EncoderOnly", {.rank = 4, .alpha = 8, .target_scope = "encoder"}},
         Case{"FullNames",
              {.rank = 2, .alpha = 2, .target_modules = {"fc1", "model.decoder.layers.1.encoder_attn.k_proj"}}}),

@@ -18,7 +18,7 @@ Whisper planned(const std::string& size, const std::string& method, const std::s
   if (method == "full")
     train_everything(model);
   else
-    add_lora(model, {.rank = 32, .target_modules = {"q_proj", "v_proj"}});
+    add_lora(model, {.rank = 32, .target_modules = {"q_proj", "v_proj"}, .init = method == "lora" ? "true" : method});
   assume_base(model, base, base == "nf4");
   return model;
 }
@@ -39,6 +39,7 @@ TEST_P(Planned, IsHandedOutToTheByte) {
   Whisper model = planned(size, method);
   RunLimits limits{.batch = {2, 200, 9}, .keep = keep, .judge = recognizer_limits(model.config, 2, 4, 12)};
   limits.judge->frames = 200;
+  if (method != std::string("full") && method != std::string("lora")) limits.init = method;
   const MemoryPlan plan = plan_memory(model, DType::kF32, limits, 0);
   Arena arena(plan.arena);
   Carver carver(arena);
@@ -53,7 +54,8 @@ TEST_P(Planned, IsHandedOutToTheByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, Planned,
-                         ::testing::Combine(::testing::Values("tiny", "base"), ::testing::Values("full", "lora"),
+                         ::testing::Combine(::testing::Values("tiny", "base"),
+                                            ::testing::Values("full", "lora", "pissa"),
                                             ::testing::Values(Keep::kEverything, Keep::kInputs)),
                          [](const auto& c) {
                            return fmt::format("{}_{}_{}", std::get<0>(c.param), std::get<1>(c.param),

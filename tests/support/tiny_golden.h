@@ -9,6 +9,7 @@
 #include "formats/values.h"
 #include "model/learn.h"
 #include "model/load.h"
+#include "model/lora_start.h"
 
 namespace sori::test {
 
@@ -88,6 +89,20 @@ struct TinyRun {
           memory.mel.row<float>(batch.frames.spans[i].first + t)[b] =
               utterances[i].features[static_cast<std::size_t>(b * utterances[i].frames + t)];
   }
+};
+
+// What a start of adapters works in.
+struct StartRun {
+  StartRun(Whisper& model, const std::string& init) {
+    Carver count = Carver::counting();
+    carve_start(count, model, init);
+    arena = std::make_unique<Arena>(count.bytes());
+    Carver carver(*arena);
+    memory = carve_start(carver, model, init);
+    require(carver.bytes() == arena->bytes(), "what is handed out is what was counted");
+  }
+  std::unique_ptr<Arena> arena;
+  StartMemory memory;
 };
 
 // Logits [T, V] of one utterance.

@@ -2,6 +2,7 @@
 // it.
 #include <gtest/gtest.h>
 
+#include "model/lora_start.h"
 #include "support/tiny_golden.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -26,17 +27,23 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
   const Json golden_runs = read_json(golden(where));
   const Json& wanted = golden_runs.at("runs").at(name);
   const SafetensorsFile f(golden("tiny_steps.safetensors"));
-  const bool lora = std::string(name).starts_with("lora");
+  const bool lora = std::string(name).starts_with("lora"), pissa = std::string(name) == "lora_pissa";
   TinyRun run(std::move(backend), Keep::kEverything, [&](Whisper& w) {
-    if (lora)
+    if (pissa)
+      add_lora(w, {.rank = 8, .alpha = 16, .target_modules = {"all-linear"}, .init = "pissa"});
+    else if (lora)
       add_lora(w, {.rank = 4, .alpha = 8, .rslora = std::string(name) == "lora_rs"});
     else
       train_everything(w);
   });
   for_each_parameter(run.model, [&](const std::string& n, Parameter& p) {
-    if (const TensorView* t = f.find("start." + peft_name(n)))
+    if (const TensorView* t = pissa ? nullptr : f.find("start." + peft_name(n)))
       read_floats(*t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
   });
+  if (pissa) {
+    const StartRun start(run.model, "pissa");
+    start_pissa(run.model, 1, start.memory);
+  }
   Carver count = Carver::counting();
   carve_optimizer(count, run.model);
   Arena arena(count.bytes());
@@ -86,7 +93,8 @@ INSTANTIATE_TEST_SUITE_P(Reference, TenSteps,
                                          Run{"full", DType::kBF16, 0.02}, Run{"lora", DType::kBF16, 0.02},
                                          Run{"full_smoothed", DType::kF32, 1e-3},
                                          Run{"lora_rs", DType::kF32, 1e-3, make_reference_backend, kAdapters},
-                                         Run{"lora_plus", DType::kF32, 1e-3, make_reference_backend, kAdapters}),
+                                         Run{"lora_plus", DType::kF32, 1e-3, make_reference_backend, kAdapters},
+                                         Run{"lora_pissa", DType::kF32, 1e-3, make_reference_backend, kAdapters}),
                          kRunName);
 
 INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
@@ -96,7 +104,8 @@ INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
                                          Run{"lora", DType::kBF16, 0.02, make_cpu_backend},
                                          Run{"lora_smoothed", DType::kF32, 1e-3, make_cpu_backend},
                                          Run{"lora_rs", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
-                                         Run{"lora_plus", DType::kF32, 1e-3, make_cpu_backend, kAdapters}),
+                                         Run{"lora_plus", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
+                                         Run{"lora_pissa", DType::kF32, 1e-3, make_cpu_backend, kAdapters}),
                          kRunName);
 
 TEST(Schedule, WarmsUpAndDecays) {

@@ -231,10 +231,11 @@ def steps(_model):
 
 
 def adapter_steps(_model):
-    """The ten steps of tiny_steps with what PEFT adds to LoRA; the same batches and starting factors."""
+    """The ten steps of tiny_steps with what PEFT adds to LoRA; the same batches, and the same starting factors but for starts of their own."""
     batches, runs, ratio = step_batches(), {}, 4
-    for name in ("lora_rs", "lora_plus"):
-        network = build_lora(["q_proj", "v_proj"], use_rslora=name == "lora_rs")
+    for name in ("lora_rs", "lora_plus", "lora_pissa"):
+        network = get_peft_model(build(), LoraConfig(target_modules="all-linear", init_lora_weights="pissa", **LORA)) if name == "lora_pissa" \
+            else build_lora(["q_proj", "v_proj"], use_rslora=name == "lora_rs")
         settings = {"learning_rate": 1e-2, **SETTINGS}
         optimizer = create_loraplus_optimizer(network, torch.optim.AdamW, lr=settings["learning_rate"], loraplus_lr_ratio=ratio,
                                               loraplus_weight_decay=settings["weight_decay"], betas=tuple(settings["betas"]),
@@ -243,4 +244,5 @@ def adapter_steps(_model):
         print(f"  {name}: {[round(loss, 3) for loss in runs[name]['losses']]}")
     write_json("tiny_adapter_steps.json", {
         "versions": versions(*VERSIONS), "steps": len(batches), "lora": LORA, "loraplus_lr_ratio": ratio, "runs": runs,
-        "note": "batches and starting factors in tiny_steps.safetensors; losses stand before each update; linear schedule"})
+        "note": "batches and starting factors in tiny_steps.safetensors; lora_pissa starts as PEFT starts it, on all linear layers; losses stand before "
+                "each update; linear schedule"})

@@ -73,34 +73,43 @@ float encode(const CodeTable& table, float* numbers, std::int64_t n, std::uint8_
   return absmax;
 }
 
+// Elements [begin, begin + n) of a weight with gaps between its rows: f(element in the weight, its number).
+template <class W, class F>
+void for_elements(Mat weight, std::int64_t begin, std::int64_t n, F&& f) {
+  for (std::int64_t i = 0; i < n; ++i) f(weight.row<W>((begin + i) / weight.cols)[(begin + i) % weight.cols], i);
+}
+
 template <class W>
-void adamw_blocks(const AdamW& how, const float* gs, W* ws, const Moment& m, const Moment& v, std::int64_t first,
+void adamw_blocks(const AdamW& how, const float* gs, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
                   std::int64_t count) {
   constexpr bool kRandom = std::is_same_v<W, bf16>;
   constexpr std::int64_t kWordsOfACounter = 4;
   const auto words = static_cast<std::int64_t>(kWordsOfACounter * hn::Lanes(Words()));
-  const bool coded = m.values.type == DType::kU8;
+  const bool coded = m.values.type == DType::kU8, gaps = !weight.contiguous();
   const Factors factors(how);
   const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
   std::uint32_t random[kDynamicBlock] = {};
   float m_numbers[kDynamicBlock], v_numbers[kDynamicBlock];
+  W gathered[kDynamicBlock];
   for (std::int64_t begin = first; begin < first + count; begin += kDynamicBlock) {
     const std::int64_t n = std::min(kDynamicBlock, first + count - begin), block = begin / kDynamicBlock;
     if constexpr (kRandom)
       for (std::int64_t i = 0; i < kDynamicBlock; i += words)
         random_words(rng, static_cast<std::uint32_t>((begin + i) / kWordsOfACounter), random + i);
-    if (!coded) {
-      update(factors, gs + begin, random, ws + begin, m.values.row<float>(0) + begin, v.values.row<float>(0) + begin,
-             n);
-      continue;
+    W* const ws = gaps ? gathered : weight.row<W>(0) + begin;
+    if (gaps) for_elements<W>(weight, begin, n, [&](const W& w, std::int64_t i) { gathered[i] = w; });
+    if (coded) {
+      std::uint8_t *const m_codes = m.values.row<std::uint8_t>(0) + begin, *const v_codes =
+                                                                               v.values.row<std::uint8_t>(0) + begin;
+      decode(kSignedDynamicMap, m_codes, m.absmax[block], n, m_numbers);
+      decode(kUnsignedDynamicMap, v_codes, v.absmax[block], n, v_numbers);
+      update(factors, gs + begin, random, ws, m_numbers, v_numbers, n);
+      m.absmax[block] = encode(kSignedCodes, m_numbers, n, m_codes);
+      v.absmax[block] = encode(kUnsignedCodes, v_numbers, n, v_codes);
+    } else {
+      update(factors, gs + begin, random, ws, m.values.row<float>(0) + begin, v.values.row<float>(0) + begin, n);
     }
-    std::uint8_t *const m_codes = m.values.row<std::uint8_t>(0) + begin, *const v_codes =
-                                                                             v.values.row<std::uint8_t>(0) + begin;
-    decode(kSignedDynamicMap, m_codes, m.absmax[block], n, m_numbers);
-    decode(kUnsignedDynamicMap, v_codes, v.absmax[block], n, v_numbers);
-    update(factors, gs + begin, random, ws + begin, m_numbers, v_numbers, n);
-    m.absmax[block] = encode(kSignedCodes, m_numbers, n, m_codes);
-    v.absmax[block] = encode(kUnsignedCodes, v_numbers, n, v_codes);
+    if (gaps) for_elements<W>(weight, begin, n, [&](W& w, std::int64_t i) { w = gathered[i]; });
   }
 }
 
@@ -108,7 +117,7 @@ void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, con
            std::int64_t n) {
   with_type(weight.type, [&](auto* type) HWY_ATTR {
     using W = std::remove_pointer_t<decltype(type)>;
-    adamw_blocks(how, gradient.row<float>(0), weight.row<W>(0), m, v, first, n);
+    adamw_blocks<W>(how, gradient.row<float>(0), weight, m, v, first, n);
   });
 }
 

@@ -176,8 +176,7 @@ class CpuBackend final : public Backend {
   void adamw_step(const AdamW& how, ConstMat g, Mat w, const Moment& m, const Moment& v) override {
     require(g.same_shape(w) && m.values.same_shape(w) && v.values.same_shape(w),
             "adamw_step: everything has the shape of the weight");
-    require(g.contiguous() && w.contiguous() && m.values.contiguous() && v.values.contiguous(),
-            "adamw_step: no gaps between rows");
+    require(g.contiguous() && m.values.contiguous() && v.values.contiguous(), "adamw_step: no gaps between rows");
     require(m.values.type == v.values.type, "adamw_step: moments of one type");
     constexpr std::int64_t kPiece = 64 * kDynamicBlock;
     c_.for_rows(w.size(), kPiece,

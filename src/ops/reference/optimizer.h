@@ -35,7 +35,8 @@ inline void write_weight(const Matrix<double>& from, const AdamW& how, Mat weigh
   if (weight.type != DType::kBF16) return write(from, weight);
   const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
   for (std::size_t i = 0; i < from.data.size(); ++i)
-    weight.row<bf16>(0)[i] = round_by_chance(static_cast<float>(from.data[i]), rng.bits(i) >> 16);
+    weight.row<bf16>(static_cast<std::int64_t>(i) / weight.cols)[static_cast<std::int64_t>(i) % weight.cols] =
+        round_by_chance(static_cast<float>(from.data[i]), rng.bits(i) >> 16);
 }
 
 inline Matrix<double> read(const Moment& moment, const DynamicMap& map) {

@@ -222,7 +222,7 @@ class ReferenceBackend final : public Backend {
   void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) override {
     require(gradient.same_shape(weight) && m.values.same_shape(weight) && v.values.same_shape(weight),
             "adamw_step: everything has the shape of the weight");
-    require(gradient.contiguous() && weight.contiguous() && m.values.contiguous() && v.values.contiguous(),
+    require(gradient.contiguous() && m.values.contiguous() && v.values.contiguous(),
             "adamw_step: no gaps between rows");
     require(m.values.type == v.values.type, "adamw_step: moments of one type");
     const Values g = read(gradient);

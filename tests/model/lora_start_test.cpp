@@ -1,0 +1,108 @@
+#include "model/lora_start.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "support/draw.h"
+#include "support/made_weight.h"
+#include "support/tiny_golden.h"
+
+namespace sori::test {
+namespace {
+
+constexpr double kScale = 2;
+
+LoraConfig config(const std::string& init, int rank = 3) {
+  LoraConfig c{.rank = rank, .alpha = kScale * rank, .target_modules = {"all-linear"}, .init = init};
+  if (c.carries_start()) c.rank *= 2, c.alpha *= 2;
+  return c;
+}
+
+// A tiny model whose linear layers lie in a quantised format.
+struct QuantisedRun : TinyRun {
+  QuantisedRun(const std::string& format, const std::string& init)
+      : TinyRun(make_reference_backend(DType::kF32), Keep::kNothing, [&](Whisper& w) { add_lora(w, config(init)); }) {
+    if (format == "f32") return;
+    for_each_linear(model, [&](const std::string&, Linear& l) {
+      std::vector<float> numbers(static_cast<std::size_t>(l.weight.size()));
+      decode_rows(l.weight.weight, 0, Mat(numbers.data(), l.weight.rows(), l.weight.cols()));
+      made.emplace_back(format, l.weight.rows(), l.weight.cols(), numbers);
+      l.weight.weight = made.back().weight;
+    });
+  }
+  std::deque<MadeWeight> made;
+};
+
+Values read_weight(const BaseWeight& w) { return reference::read(w, DType::kF32); }
+
+// scale * B A of the first `rank` directions.
+Values change(const Lora& lora, std::int64_t first, std::int64_t rank) {
+  Values d(lora.b.rows(), lora.a.cols());
+  for (std::int64_t o = 0; o < d.rows; ++o)
+    for (std::int64_t i = 0; i < d.cols; ++i)
+      for (std::int64_t r = first; r < first + rank; ++r)
+        d(o, i) += static_cast<double>(lora.scale) * lora.b.value.at(o, r) * lora.a.value.at(r, i);
+  return d;
+}
+
+double squares(const Values& m) {
+  double sum = 0;
+  for (const double x : m.data) sum += x * x;
+  return sum;
+}
+
+// Of every singular value behind the first `rank`: what the best of that rank leaves (Eckart & Young, 1936).
+double least_left(const Values& m, std::int64_t rank) {
+  const std::vector<float> numbers(m.data.begin(), m.data.end());
+  const std::int64_t all = std::min(m.rows, m.cols);
+  const auto backend = make_reference_backend(DType::kF32);
+  std::vector<float> left(static_cast<std::size_t>((all + kOversampling) * m.rows)),
+      right(static_cast<std::size_t>((all + kOversampling) * m.cols));
+  const Svd svd = truncated_svd(*backend, as_weight(ConstMat(numbers.data(), m.rows, m.cols)), all, 1,
+                                Rng(1, Draw::kInit), {left, right});
+  double sum = 0;
+  for (std::size_t i = static_cast<std::size_t>(rank); i < svd.values.size(); ++i) sum += svd.values[i] * svd.values[i];
+  return sum;
+}
+
+class Start : public ::testing::TestWithParam<const char*> {};
+
+// In f32, a sum of 3 products of roundings of 2^-24 each; of squares, and of a search that ends: 1e-5 of the whole.
+TEST_P(Start, OfPissaIsTheBestOfItsRankForTheBaseAndIsTakenBack) {
+  QuantisedRun run(GetParam(), "pissa");
+  StartRun start(run.model, "pissa");
+  start_pissa(run.model, 1, start.memory);
+  int layers = 0;
+  for_each_linear(run.model, [&](const std::string& name, Linear& l) {
+    const auto w = read_weight(l.weight.weight), learns = change(*l.lora, 0, 3), frozen = change(*l.lora, 3, 3);
+    auto rest = w;
+    for (std::size_t i = 0; i < rest.data.size(); ++i) rest.data[i] -= learns.data[i];
+    EXPECT_NEAR(squares(rest), least_left(w, 3), 1e-5 * squares(w)) << name;
+    EXPECT_GT(squares(learns), 0.1 * squares(w)) << name;
+    for (std::size_t i = 0; i < rest.data.size(); ++i) ASSERT_EQ(learns.data[i], -frozen.data[i]) << name;
+    ++layers;
+  });
+  EXPECT_EQ(layers, 2 * 6 + 2 * 10);
+}
+
+TEST_P(Start, OfPissaIsTheBase) {
+  const GoldenUtterance utterance = read_utterance(SafetensorsFile(golden("tiny_forward.safetensors")), "u0.");
+  std::vector<std::vector<float>> logits;
+  for (const std::string init : {"true", "pissa"}) {
+    QuantisedRun run(GetParam(), init);
+    init_lora(run.model, 1);
+    StartRun start(run.model, init);
+    if (init == "pissa") start_pissa(run.model, 1, start.memory);
+    logits.push_back(logits_of(run, utterance));
+  }
+  // Two products of the reference backend, each rounded to f32 once, take each other back: 5e-4 is what the model is
+  // held to.
+  for (std::size_t i = 0; i < logits[0].size(); ++i) ASSERT_NEAR(logits[0][i], logits[1][i], 1e-4) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Bases, Start, ::testing::Values("f32", "int8", "nf4", "fp8"),
+                         [](const auto& i) { return std::string(i.param); });
+
+}  // namespace
+}  // namespace sori::test
