@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "eval/evaluate.h"
 #include "export/side_files.h"
+#include "formats/safetensors.h"
 #include "model/layer_pages.h"
 #include "plan/choose_base.h"
 #include "train/checkpoint.h"
@@ -170,6 +171,7 @@ class Run {
     const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
     const auto fitting = choose(compute, maker, std::ssize(prompt));
     const RunChoice& choice = fitting.second;
+    check_start(fitting.first);
     use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
     report_what_learns();
     const bool cached = keep_states(compute, maker);
@@ -379,6 +381,19 @@ class Run {
     return true;
   }
 
+  // LoftQ wants both the codes and what they were made of.
+  void check_start(const std::string& base) const {
+    if (o_.init_lora_weights != "loftq") return;
+    const std::string option = "--init-lora-weights loftq";
+    if (find_file_format(model_.base))
+      throw Error{ErrorKind::kUsage,
+                  fmt::format("{} is quantised ({}) and has no original weights", o_.model, model_.base), option,
+                  fmt::format("name the unquantised model it was made from, and --base {}", model_.base)};
+    if (!find_file_format(base))
+      throw Error{ErrorKind::kUsage, fmt::format("starts from what a quantised base lost, and this one is {}", base),
+                  option, "add --base nf4 or --base int8"};
+  }
+
   // From a checkpoint.
   bool goes_on() const { return o_.resume && !newest_checkpoint(o_.output_dir).empty(); }
 
@@ -394,6 +409,8 @@ class Run {
       if (drop) drop->drop_all();
     };
     if (o_.init_lora_weights == "pissa") start_pissa(model_.model, seed, memory, after);
+    if (o_.init_lora_weights == "loftq")
+      start_loftq(model_.model, *open_safetensors_folder(model_.path), seed, memory, after);
   }
 
   RunState resume(OptimizerState& optimizer, const RunIdentity& identity) {

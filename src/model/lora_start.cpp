@@ -1,5 +1,8 @@
 #include "model/lora_start.h"
 
+#include "formats/values.h"
+#include "model/stored_weight.h"
+
 namespace sori {
 namespace {
 
@@ -49,10 +52,12 @@ StartMemory carve_start(Carver& c, Whisper& model, const std::string& init) {
   StartMemory m;
   if (init == "true") return m;
   SvdLimits l;
+  std::int64_t largest = 0;
   for_each_adapter(model, [&](const std::string&, const Linear& linear, const Lora& lora) {
     l.rank = std::max(l.rank, lora.a.learning_rows());
     l.out = std::max(l.out, linear.weight.rows());
     l.in = std::max(l.in, linear.weight.cols());
+    largest = std::max(largest, linear.weight.size());
   });
   const Carver::In scratch(c, Purpose::kScratch);
   m.backend = make_cpu_backend(DType::kF32);
@@ -61,11 +66,30 @@ StartMemory carve_start(Carver& c, Whisper& model, const std::string& init) {
   limits.width = std::max(l.out, l.in);
   m.backend->carve_scratch(c, limits);
   m.svd = carve_svd(c, l);
+  if (init == "loftq") m.difference = c.array<float>(static_cast<std::size_t>(largest));
   return m;
 }
 
 void start_pissa(Whisper& model, std::uint64_t seed, const StartMemory& m, const AfterEach& after) {
   start_each(model, seed, m, after, [](const std::string&, Linear& l) { return l.weight.weight; });
+}
+
+void start_loftq(Whisper& model, const TensorFile& original, std::uint64_t seed, const StartMemory& m,
+                 const AfterEach& after) {
+  start_each(model, seed, m, after, [&](const std::string& name, Linear& l) {
+    const std::int64_t rows = l.weight.rows(), cols = l.weight.cols();
+    const Mat lost(m.difference.data(), rows, cols);
+    const StoredWeight stored = find_weight(original, {name + ".weight", l.weight.shape});
+    require(stored.format == nullptr, "the original weights are numbers");
+    read_floats(stored.parts[0], 0, m.difference.first(static_cast<std::size_t>(lost.size())));
+    original.drop_pages(stored.parts[0]);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const Mat decoded(m.svd.right.data(), 1, cols);
+      m.backend->decode_rows(l.weight.weight, r, decoded);
+      for (std::int64_t c = 0; c < cols; ++c) lost.row<float>(r)[c] -= decoded.row<float>(0)[c];
+    }
+    return as_weight(lost);
+  });
 }
 
 }  // namespace sori

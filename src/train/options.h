@@ -145,8 +145,8 @@ struct TrainOptions {
     t.flag("use-rslora", use_rslora, "rsLoRA: adapters are scaled by alpha / sqrt(R) instead").group("lora");
     t.choice("init-lora-weights", init_lora_weights,
              "how adapters start; true: B = 0; pissa: from the base's largest singular vectors, which a frozen half of "
-             "twice the rank subtracts",
-             {"true", "pissa"})
+             "twice the rank subtracts; loftq: from what --base lost of the model, as well as they can say it",
+             {"true", "pissa", "loftq"})
         .group("lora");
     t.number("loraplus-lr-ratio", loraplus_lr_ratio, "LoRA+: B learns at so many times the rate of A", 1, 1000)
         .group("lora");

@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)},
                       Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})},
                       Method{"pissa", with(kLora, kPissa)},
+                      Method{"loftq", with(kLora, {"--base", "nf4", "--init-lora-weights", "loftq"})},
                       Method{"pissa_rslora_fused", with(with(kOneAtATime, kPissa), with(kFused, {"--use-rslora"}))}),
     [](const auto& i) { return i.param.name; });
 
@@ -133,6 +134,26 @@ TEST_F(Verbs, APissaRunSavesAPlainAdapterOfTwiceTheRankThatBeginsAsTheBase) {
   EXPECT_EQ(run({"merge", path("model"), path("model0"), path("merged")}), 0);
   EXPECT_EQ(train("on", with(kOneAtATime, {"--init-adapter", path("model0")})), 0);
   EXPECT_EQ(read_json(folder / "on/adapter_config.json").at("r"), 6);
+}
+
+TEST_F(Verbs, ALoftqRunBeginsNearerToTheModelThanItsBaseAlone) {
+  const std::vector<std::string> loftq{"--init-lora-weights", "loftq"}, nf4 = with(kOneAtATime, {"--base", "nf4"});
+  steps = "1";
+  const std::vector<std::string> many = with(loftq, {"--lora-r", "16"});
+  ASSERT_EQ(train("plain", kOneAtATime), 0);
+  ASSERT_EQ(train("nf4", nf4), 0);
+  ASSERT_EQ(train("loftq", with({"--method", "lora", "--base", "nf4"}, many)), 0);
+  const double truth = losses("plain")[0];
+  EXPECT_LT(std::abs(losses("loftq")[0] - truth), 0.5 * std::abs(losses("nf4")[0] - truth));
+  EXPECT_EQ(read_json(folder / "loftq/adapter_config.json").at("r"), 16);
+  // There must be both the codes and what they were made of.
+  const int usage = exit_code(ErrorKind::kUsage);
+  EXPECT_EQ(train("run", with(kOneAtATime, loftq)), usage);
+  ASSERT_EQ(run({"quantize", path("model"), path("codes"), "--base", "nf4"}), 0);
+  EXPECT_EQ(run({"train", "--model", path("codes"), "--data", path("data"), "--output-dir", path("run"), "--compute",
+                 "f32", "--max-steps", "1", "--init-lora-weights", "loftq"}),
+            usage);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 
 TEST_F(Verbs, AStartThatCannotBeIsRefused) {

@@ -104,5 +104,29 @@ TEST_P(Start, OfPissaIsTheBase) {
 INSTANTIATE_TEST_SUITE_P(Bases, Start, ::testing::Values("f32", "int8", "nf4", "fp8"),
                          [](const auto& i) { return std::string(i.param); });
 
+class Lossy : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Lossy, BasesGetTheBestOfTheirRankForWhatTheyLostFromLoftQ) {
+  QuantisedRun run(GetParam(), "loftq");
+  const SafetensorsFile original(golden("tiny_model.safetensors"));
+  StartRun start(run.model, "loftq");
+  start_loftq(run.model, original, 1, start.memory);
+  for_each_linear(run.model, [&](const std::string& name, Linear& l) {
+    const auto decoded = read_weight(l.weight.weight), learns = change(*l.lora, 0, 3);
+    auto lost = decoded, rest = decoded;
+    const std::vector<float> w = floats(original.get(name + ".weight"));
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      lost.data[i] = static_cast<double>(w[i]) - decoded.data[i];
+      rest.data[i] = lost.data[i] - learns.data[i];
+    }
+    EXPECT_EQ(l.lora->a.frozen_rows, 0);
+    EXPECT_NEAR(squares(rest), least_left(lost, 3), 1e-5 * squares(lost)) << name;
+    EXPECT_LT(squares(rest), 0.9 * squares(lost)) << name;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Bases, Lossy, ::testing::Values("int8", "nf4", "fp8"),
+                         [](const auto& i) { return std::string(i.param); });
+
 }  // namespace
 }  // namespace sori::test
