@@ -22,7 +22,7 @@ struct Options {
     t.choice("dtype", dtype, "type of the merged weights; model: as in MODEL", {"model", "f16", "bf16", "f32"});
     t.choice(
         "onto", onto,
-        "of an adapter trained on int8 or nf4: add it to MODEL's original weights, or to what those formats decode "
+        "of an adapter trained on a quantised base: add it to MODEL's original weights, or to what that base decodes "
         "to; auto: what scores better on --data, else original where MODEL has them",
         {"auto", "original", "decoded"});
     t.flag("overwrite", overwrite, "replace OUT if it is there");
@@ -43,7 +43,7 @@ Error cannot(const std::string& what, const std::string& where, const std::strin
 
 // What the adapter can be added to, by --onto's names; several where a score is to choose.
 std::vector<std::string> targets(const Options& o, const ModelFolder& model, const std::string& learnt_on, Log& log) {
-  const bool model_quantised = find_file_format(model.base), learnt_quantised = find_file_format(learnt_on);
+  const bool model_quantised = is_quantised(model.base), learnt_quantised = is_quantised(learnt_on);
   if (model_quantised) {
     if (o.onto == "original")
       throw cannot(fmt::format("is quantised ({}) and has no original weights", model.base), o.model,
@@ -61,12 +61,16 @@ std::vector<std::string> targets(const Options& o, const ModelFolder& model, con
                    o.adapter, "leave --onto away");
     return {"original"};
   }
+  const bool mixed = learnt_on == kMixedBase;  // which layers had which format stands in the folder of that base alone
+  if (mixed && o.onto == "decoded")
+    throw cannot("was trained on a mixed base, which cannot be made again from its name", o.adapter,
+                 "name the folder of that base as MODEL");
   if (o.onto != "auto") return {o.onto};
-  if (!o.data.empty()) return {"original", "decoded"};
-  log.line(
-      fmt::format("the adapter was trained on {}; adding it to {}'s original weights (--onto decoded adds it to "
-                  "what {} decodes to, --data measures both)",
-                  learnt_on, o.model, learnt_on));
+  if (!o.data.empty() && !mixed) return {"original", "decoded"};
+  log.line(fmt::format(
+      "the adapter was trained on {}; adding it to {}'s original weights ({})", learnt_on, o.model,
+      mixed ? "with the folder of that base as MODEL it is added to what that decodes to"
+            : fmt::format("--onto decoded adds it to what {} decodes to, --data measures both", learnt_on)));
   return {"original"};
 }
 

@@ -97,9 +97,13 @@ ModelFolder open_model(const Path& folder, const std::string& base, Log& log) {
 }
 
 void check_base(const ModelFolder& model, const std::string& base) {
-  if (find_file_format(base) && find_file_format(model.base) && model.base != base)
+  if (!is_quantised(base) || model.base == base) return;
+  if (is_quantised(model.base))
     throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
                 model.path.string(), "name the unquantised model it was made from"};
+  if (base == kMixedBase)
+    throw Error{ErrorKind::kUsage, "does not say which layers of a mixed base have which format", model.path.string(),
+                "name the folder that sori quantize made"};
 }
 
 void use_base(ModelFolder& model, const std::string& base, Log& log) {

@@ -28,7 +28,7 @@ const TensorView& checked(const TensorFile& file, const NamedShape& wanted) {
 
 void refuse_quantised(const TensorFile& file, const WhisperConfig& config) {
   const std::string base = base_of(file, config);
-  if (find_file_format(base))
+  if (is_quantised(base))
     throw Error{ErrorKind::kInput, fmt::format("is quantised already ({})", base), file.where(),
                 "name the unquantised model it was made from"};
 }

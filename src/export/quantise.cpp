@@ -1,6 +1,7 @@
 #include "export/quantise.h"
 
 #include <deque>
+#include <set>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -14,6 +15,10 @@ namespace {
 
 constexpr std::int64_t kPiece = std::int64_t{1} << 14;  // numbers that a thread compares at a time
 constexpr int kSmallWidth = 512;                        // tiny and base: docs/quantisation.md measures them
+constexpr std::string_view kSixteenBits = "bf16";       // as files call them; f16 stays f16
+constexpr const char* kWeight = ".weight";
+
+std::string module_of(const std::string& weight) { return weight.substr(0, weight.rfind('.')); }
 
 // What a matrix that is not quantised, or a vector, is stored as.
 DType kept_type(const NamedShape& t, DType source) {
@@ -106,7 +111,7 @@ class QuantisedWeight {
 };
 
 const FileFormat* format_of(const NamedShape& t, const Quantisation& how) {
-  if (is_linear(t)) return how.format;
+  if (is_linear(t)) return how.format ? how.format : how.layers.at(t.name);
   return how.int8_embedding && t.name == kTokenEmbedding ? find_file_format(Int8::kFormat) : nullptr;
 }
 
@@ -130,7 +135,9 @@ std::string kind_of(const std::string& name) {  // "model.encoder.layers.3.fc1.w
   return kind;
 }
 
-// Those of the source, of which config.json says how the weights are stored.
+// Those of the source, of which config.json says how the weights are stored. Of a mixed base it names no quant_method:
+// without one transformers refuses the folder, while with one that it does not know it warns and takes codes for
+// numbers (quantizers/auto.py, supports_quant_method).
 std::vector<SideFile> quantised_side_files(const Path& model, const SourceModel& source, const Quantisation& how,
                                            DType type) {
   std::vector<SideFile> files = side_files(model, source.config, type, source.lists, Copied::kAll);
@@ -138,7 +145,8 @@ std::vector<SideFile> quantised_side_files(const Path& model, const SourceModel&
   for (SideFile& file : files) {
     if (file.name != "config.json") continue;
     Json config = parse_json(file.content, (model / file.name).string());
-    config["quantization_config"] = how.format->config(dtype);
+    config["quantization_config"] =
+        how.format ? how.format->config(dtype) : Json{{"layers", to_json(how.layers, source.config)}};
     for (const char* key : {"dtype", "torch_dtype"}) config[key] = dtype;
     file.content = to_text(config);
   }
@@ -148,7 +156,7 @@ std::vector<SideFile> quantised_side_files(const Path& model, const SourceModel&
 Metadata metadata_of(const Quantisation& how, const std::string& source_hash) {
   return {{"sori_format", kFolderVersion},
           {"sori_version", SORI_VERSION},
-          {"base", std::string(how.format->name())},
+          {"base", how.base()},
           {"embedding", how.embedding()},
           {"source_sha256", source_hash}};
 }
@@ -175,8 +183,51 @@ std::uint64_t weights_bytes(std::vector<TensorInfo> tensors, const Quantisation&
 
 }  // namespace
 
+Json to_json(const LayerFormats& layers, const WhisperConfig& config) {
+  Json json = Json::object();
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t)) {
+      const FileFormat* format = layers.at(t.name);
+      json[module_of(t.name)] = format ? format->name() : kSixteenBits;
+    }
+  return json;
+}
+
+LayerFormats parse_layer_formats(const Json& json, const WhisperConfig& config, const std::string& where) {
+  const auto bad = [&](const std::string& what) {
+    return Error{ErrorKind::kInput, what, where, "take the map of a mixed folder's config.json of the same model size"};
+  };
+  if (!json.is_object()) throw bad("is no map of layers to formats");
+  LayerFormats layers;
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t)) layers[t.name] = nullptr;
+  std::set<std::string> named;
+  for (const auto& [module, value] : json.items()) {
+    const auto layer = layers.find(module + kWeight);
+    if (layer == layers.end()) throw bad(fmt::format("names {}, which is no linear layer of the model", module));
+    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
+    layer->second = find_file_format(name);
+    if (!layer->second && name != kSixteenBits)
+      throw bad(fmt::format("has {} in {}, which is none of {}, {}", module, name, kSixteenBits,
+                            fmt::join(file_format_names(), ", ")));
+    named.insert(layer->first);
+  }
+  for (const auto& [weight, format] : layers)
+    if (!named.contains(weight)) throw bad(fmt::format("does not name {}", module_of(weight)));
+  return layers;
+}
+
 Quantisation quantisation_of(const FileFormat& format, const std::string& embedding) {
   return {&format, embedding == "auto" ? format.bits() < 8 : embedding == "int8"};
+}
+
+Quantisation quantisation_of(LayerFormats layers, const std::string& embedding) {
+  const auto four_bits = [](const auto& layer) { return layer.second && layer.second->bits() < 8; };
+  const bool int8 = embedding == "auto" ? std::ranges::any_of(layers, four_bits) : embedding == "int8";
+  const FileFormat* first = layers.begin()->second;
+  const auto as_first = [&](const auto& layer) { return layer.second == first; };
+  if (first && std::ranges::all_of(layers, as_first)) return {first, int8};
+  return {nullptr, int8, std::move(layers)};
 }
 
 const QuantiseReport::Layer& QuantiseReport::worst() const {
@@ -187,11 +238,15 @@ const QuantiseReport::Layer& QuantiseReport::worst() const {
 QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
                               const QuantiseOptions& options) {
   const SourceModel source = open_hf_model(model);
+  const std::vector<NamedShape> list = tensor_list(source.config);
+  if (std::ranges::none_of(list, [&](const NamedShape& t) { return format_of(t, how); }))
+    throw Error{ErrorKind::kUsage, "would stay as it is: all layers are to have 16 bits", model.string(),
+                "use it as it is, or quantise some of its layers"};
   AtomicFolder folder(target, existing_model(target, options.overwrite, {model}));
   QuantiseReport report;
   report.config = source.config;
   report.source_hash = model_hash(source.config, *source.file);
-  if (how.format->bits() < 8 && source.config.d_model <= kSmallWidth)
+  if (how.format && how.format->bits() < 8 && source.config.d_model <= kSmallWidth)
     report.warning = fmt::format("{} bits cost a model of width {} accuracy; int8 costs less", how.format->bits(),
                                  source.config.d_model);
   const DType type = kept_type({"", {1, 1}}, embedding_type(source.tensors));
@@ -199,7 +254,7 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
 
   std::deque<QuantisedWeight> weights;
   std::vector<OutTensor> tensors;
-  for (const NamedShape& t : tensor_list(source.config)) {
+  for (const NamedShape& t : list) {
     const TensorView& from = source.file->get(t.name);
     report.source_bytes += from.bytes.size();
     const FileFormat* format = format_of(t, how);
@@ -208,7 +263,7 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
       continue;
     }
     QuantisedWeight& weight = weights.emplace_back(*source.file, from, *format, dtype);
-    report.layers.push_back({t.name, kind_of(t.name)});
+    report.layers.push_back({t.name, kind_of(t.name), std::string(format->name())});
     for_each_part(t, *format, [&](std::size_t i, TensorInfo info) {
       tensors.push_back({std::move(info), [&weight, i](const ByteSink& sink) { weight.write(i, sink); }});
     });

@@ -8,16 +8,28 @@
 
 namespace sori {
 
-// How a model is quantised: the linear layers in `format`, the tied embedding in int8 or 16 bits. Vectors stay as they
-// are; convolutions, positions and a 16-bit embedding do too, or are rounded to bf16 where they are f32.
+// Of each linear layer, by the name of its weight; null: 16 bits.
+using LayerFormats = std::map<std::string, const FileFormat*>;
+
+// The same as {"model.encoder.layers.0.fc1": "nf4", ...}, in the model's order; 16 bits are called "bf16".
+Json to_json(const LayerFormats& layers, const WhisperConfig& config);
+// Error kInput unless every linear layer of the model, and nothing else, has a format that is known.
+LayerFormats parse_layer_formats(const Json& json, const WhisperConfig& config, const std::string& where);
+
+// How a model is quantised: the linear layers in `format`, or each as `layers` says; the tied embedding in int8 or 16
+// bits. Vectors stay as they are; everything else in 16 bits does too, or is rounded to bf16 where it is f32.
 struct Quantisation {
   const FileFormat* format = nullptr;
   bool int8_embedding = false;
+  LayerFormats layers{};  // where `format` is null
 
+  std::string base() const { return std::string(format ? format->name() : kMixedBase); }
   std::string embedding() const { return int8_embedding ? "int8" : "bf16"; }
 };
 // What is done where nobody says otherwise: who asks for 4 bits asks for memory, so its embedding takes 8.
 Quantisation quantisation_of(const FileFormat& format, const std::string& embedding = "auto");
+// Layers that are all stored alike are an ordinary base of their format.
+Quantisation quantisation_of(LayerFormats layers, const std::string& embedding = "auto");
 
 struct QuantiseOptions {
   bool overwrite = false;  // replace a target that is not empty
@@ -29,9 +41,10 @@ struct QuantiseReport {
   struct Layer {
     std::string name;
     std::string kind;  // "encoder.fc1": the name without its layer's number
+    std::string format;
     double error = 0;  // root mean square of what quantising changed, over that of the weight
   };
-  std::vector<Layer> layers;  // in tensor_list()'s order
+  std::vector<Layer> layers;  // those that were quantised, in tensor_list()'s order
   WhisperConfig config;
   std::uint64_t source_bytes = 0, bytes = 0;  // of all tensors
   std::string source_hash;
@@ -41,7 +54,8 @@ struct QuantiseReport {
 };
 
 // Streams `model`, an unquantised folder in the Hugging Face layout, tensor by tensor. Errors: kInput for one that is
-// quantised already, kNumeric for NaN or infinity in a weight, kUsage when the target is not empty.
+// quantised already, kNumeric for NaN or infinity in a weight, kUsage when the target is not empty, or nothing would be
+// quantised.
 QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
                               const QuantiseOptions& options = {});
 

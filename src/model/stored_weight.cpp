@@ -1,5 +1,7 @@
 #include "model/stored_weight.h"
 
+#include <set>
+
 #include "formats/values.h"
 
 namespace sori {
@@ -90,15 +92,15 @@ std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight) {
 }
 
 std::string base_of(const TensorFile& file, const WhisperConfig& config) {
-  std::string_view plain = name_of(DType::kF32);
-  for (const NamedShape& t : tensor_list(config)) {
-    if (t.name == kTokenEmbedding) {
-      if (const TensorView* embedding = file.find(t.name)) plain = name_of(embedding->type);
-    } else if (const FileFormat* format = format_in(file, t)) {
-      return std::string(format->name());
-    }
-  }
-  return std::string(plain);
+  std::set<const FileFormat*> formats;  // null: plain numbers
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t)) formats.insert(format_in(file, t));
+  const FileFormat* first = *formats.begin();
+  if (formats.size() == 1 && first) return std::string(first->name());
+  const NamedShape embedding{kTokenEmbedding, {config.vocab_size, config.d_model}};
+  if (formats.size() > 1 || format_in(file, embedding)) return std::string(kMixedBase);
+  const TensorView* plain = file.find(kTokenEmbedding);
+  return std::string(name_of(plain ? plain->type : DType::kF32));
 }
 
 void require_our_version(const TensorFile& file) {

@@ -43,7 +43,8 @@ void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
 // Bytes of a weight with everything that lies beside it in a file: bytes_of() and a format's tables.
 std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight);
 
-// What the linear layers of a model are stored as: "nf4", or the type of the embedding where none is quantised.
+// What the linear layers of a model are stored as: "nf4", or the type of the embedding where nothing is quantised;
+// where they are not stored alike, and where the embedding alone is quantised, "mixed".
 std::string base_of(const TensorFile& file, const WhisperConfig& config);
 
 // Error kInput for a quantised folder of another version than ours.

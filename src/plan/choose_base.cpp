@@ -8,7 +8,7 @@ namespace sori {
 namespace {
 
 std::vector<std::string> candidates(const std::string& own, const std::string& asked) {
-  if (find_file_format(own)) return {own};  // what is quantised already stays as it is
+  if (is_quantised(own)) return {own};  // what is quantised already stays as it is
   if (find_file_format(asked)) return {asked};
   std::vector<std::string> names{own};
   if (asked == "auto")

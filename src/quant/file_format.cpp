@@ -258,6 +258,8 @@ const FileFormat* find_file_format(std::string_view name) {
   return nullptr;
 }
 
+bool is_quantised(std::string_view base) { return base == kMixedBase || find_file_format(base); }
+
 std::vector<std::string> file_format_names() {
   std::vector<std::string> names;
   for (const FileFormat* f : file_formats()) names.emplace_back(f->name());
