@@ -14,14 +14,14 @@ FileWindows::FileWindows(Path path, const WindowLength& length, double start, do
     : path_(std::move(path)), first_(start), to_the_end_(end < 0), begin_(start), end_(start) {
   const AudioInfo info = audio_info(path_);
   last_ = to_the_end_ ? info.seconds : end;
-  window_seconds_ = length.of(last_ - first_);
+  how_ = length.of(last_ - first_);
   first_sample_ = static_cast<double>(std::llround(start * info.source_rate)) / info.source_rate;
   read_block(start);
 }
 
 void FileWindows::read_block(double from) {
-  const double to = from + kBlockWindows * window_seconds_;
-  last_block_ = to + window_seconds_ >= last_;
+  const double to = from + kBlockWindows * how_.longest;
+  last_block_ = to + how_.longest >= last_;
   // Resampling needs what lies before, and whole seconds from the first sample are whole samples at any rate: so a
   // block is read from a second or two before it, and that much is dropped.
   const double warm_up = std::max(0.0, std::floor(from - first_) - 1);
@@ -31,14 +31,14 @@ void FileWindows::read_block(double from) {
   block_ = read_audio(path_, limits).samples;
   const auto before = static_cast<std::size_t>(std::llround((from - first_ - warm_up) * kSampleRate));
   block_.erase(block_.begin(), block_.begin() + static_cast<std::ptrdiff_t>(std::min(before, block_.size())));
-  windows_ = cut_windows(block_, window_seconds_);
+  windows_ = cut_windows(block_, how_);
   block_begin_ = from;
   next_ = 0;
 }
 
 bool FileWindows::next(std::vector<float>& samples) {
   // Where a window ends depends on what follows, so a window near the end of a block starts the next one.
-  if (!last_block_ && seconds_of(block_.size() - windows_[next_].begin) < window_seconds_ + kLookAhead)
+  if (!last_block_ && seconds_of(block_.size() - windows_[next_].begin) < how_.longest + kLookAhead)
     read_block(block_begin_ + seconds_of(windows_[next_].begin));
   if (next_ == windows_.size()) return false;
   const Window w = windows_[next_++];

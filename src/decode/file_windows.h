@@ -23,7 +23,8 @@ class FileWindows {
   void read_block(double from);
 
   Path path_;
-  double first_, last_ = 0, window_seconds_ = 0;
+  double first_, last_ = 0;
+  Cutting how_;
   double first_sample_ = 0;  // where the first sample of the source lies; up to half a sample from first_
   bool to_the_end_;
   double begin_, end_;

@@ -44,11 +44,25 @@ TEST(CutWindows, CutsInThePauseOfTheLastThird) {
 TEST(CutWindows, LooksForAPauseInEightSeconds) {
   std::vector<float> samples = noise(40, 0.3);
   silence(samples, 4.0, 4.5);
-  std::vector<Window> windows = cut_windows(samples, 10);
+  std::vector<Window> windows = cut_windows(samples, {10});
   EXPECT_GE(windows[0].end, 4.14 * 16000);
   EXPECT_LE(windows[0].end, 4.36 * 16000);
-  windows = cut_windows(samples, 13);  // 5 s and more
+  windows = cut_windows(samples, {13});  // 5 s and more
   EXPECT_GE(windows[0].end, 5 * 16000);
+}
+
+// In the middle of the first pause, not in the deepest or latest; without a pause, where it is quietest.
+TEST(CutWindows, CutsAtTheFirstPauseWhereAsked) {
+  std::vector<float> samples = noise(40, 0.3);
+  for (std::size_t i = 5 * 16000; i < 6 * 16000; ++i) samples[i] *= 0.05f;  // 26 dB down
+  silence(samples, 8.0, 9.0);
+  std::vector<Window> windows = cut_windows(samples, {10, true});
+  EXPECT_NEAR(static_cast<double>(windows[0].end), 5.5 * 16000, 0.02 * 16000);
+  windows = cut_windows(samples, {10});
+  EXPECT_GE(windows[0].end, 8.14 * 16000);
+  std::vector<float> loud = noise(40, 0.3);
+  for (std::size_t i = 7 * 16000; i < 8 * 16000; ++i) loud[i] *= 0.5f;  // 6 dB down is no pause
+  EXPECT_EQ(cut_windows(loud, {10, true})[0].end, cut_windows(loud, {10})[0].end);
 }
 
 TEST(CutWindows, PrefersALongPauseToAShortDip) {
@@ -67,7 +81,7 @@ TEST(CutWindows, CoversEverySampleOnceWhateverTheLength) {
     for (const std::size_t size : {16000u, 16001u, 16160u, 17000u, 40001u, 480001u, 480160u, 500000u, 1600000u}) {
       const std::span<const float> samples(all.data(), size);
       std::size_t expected = 0;
-      for (const Window& w : cut_windows(samples, max_seconds)) {
+      for (const Window& w : cut_windows(samples, {max_seconds})) {
         EXPECT_EQ(w.begin, expected);
         EXPECT_GT(w.end, w.begin);
         EXPECT_LE(static_cast<double>(w.end - w.begin), max_seconds * 16000);
@@ -92,7 +106,7 @@ TEST(CutWindows, SilenceIsCutAsLateAsPossible) {
   EXPECT_EQ(windows[1].end, 960000u);
 }
 
-TEST(CutWindows, RefusesWindowsUnderASecond) { EXPECT_THROW(cut_windows(std::vector<float>(10), 0.5), Bug); }
+TEST(CutWindows, RefusesWindowsUnderASecond) { EXPECT_THROW(cut_windows(std::vector<float>(10), {0.5}), Bug); }
 
 }  // namespace
 }  // namespace sori

@@ -36,7 +36,7 @@ TEST(FileWindows, AreThoseOfTheWholeSoundHoweverLong) {
     FileWindows file(path, {1, 1});
     EXPECT_NEAR(file.seconds(), static_cast<double>(n) / kSampleRate, 1e-9);
     std::vector<float> samples;
-    for (const Window& w : cut_windows(whole, 1)) {
+    for (const Window& w : cut_windows(whole, {1})) {
       ASSERT_TRUE(file.next(samples));
       EXPECT_NEAR(file.begin() * kSampleRate, static_cast<double>(w.begin), 1e-3);
       EXPECT_NEAR(file.end() * kSampleRate, static_cast<double>(w.end), 1e-3);

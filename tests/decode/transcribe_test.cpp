@@ -32,7 +32,7 @@ class TranscribeTest : public ::testing::Test {
 TEST_F(TranscribeTest, JoinsTheTextsOfTheWindows) {
   const Transcript t = transcribe(*recognizer.recognizer, folder / "sound.wav");
   const std::vector<float> sound = read_audio(folder / "sound.wav").samples;
-  const std::vector<Window> windows = cut_windows(sound, 1);
+  const std::vector<Window> windows = cut_windows(sound, {1});
   ASSERT_EQ(t.parts.size(), windows.size());
   ASSERT_GE(windows.size(), 4u);
   EXPECT_NEAR(t.seconds, 3.75, 1e-6);

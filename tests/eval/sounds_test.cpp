@@ -76,7 +76,7 @@ TEST(Hear, WritesWhatTheWindowsOfASoundSay) {
       hear(*recognizer.recognizer, {{"long", "가", [&] { return whole; }}, {"short", "", [&] { return shorter; }}},
            [&] { ++told; });
   std::vector<std::vector<float>> windows;
-  for (const Window& w : cut_windows(whole, 1))
+  for (const Window& w : cut_windows(whole, {1}))
     windows.emplace_back(whole.begin() + static_cast<std::ptrdiff_t>(w.begin),
                          whole.begin() + static_cast<std::ptrdiff_t>(w.end));
   std::string text;
