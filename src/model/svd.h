@@ -3,6 +3,8 @@
 // so it may lie in any format, and nothing of its size is made.
 #pragma once
 
+#include <vector>
+
 #include "base/rng.h"
 #include "ops/backend.h"
 
