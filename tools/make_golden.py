@@ -25,6 +25,7 @@ FILES = {
     "tiny_forward": tiny.forward,
     "tiny_gradients": tiny.gradients,
     "tiny_adapter": tiny.adapter,
+    "tiny_lora_ga": tiny.lora_ga,
     "tiny_steps": tiny.steps,
     "tiny_adapter_steps": tiny.adapter_steps,
     "adamw_8bit": optimizer.adamw_8bit,

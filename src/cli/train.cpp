@@ -199,6 +199,7 @@ class Run {
     RunState state = resume(memory.optimizer, identity);
     if (cached) plan.cache = &cache_.emplace(o_.output_dir);
     Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
+    if (o_.init_lora_weights == "lora_ga" && state.step == 0) start_on_gradient(trainer, *learn, memory.start);
     std::optional<Recognizer> recognizer;
     if (choice.limits.judge)
       recognizer.emplace(model_.model, *judge, model_.tokenizer, prompt, model_.rules, memory.recognizer);
@@ -397,17 +398,27 @@ class Run {
   // From a checkpoint.
   bool goes_on() const { return o_.resume && !newest_checkpoint(o_.output_dir).empty(); }
 
+  // Says how many adapters have their start; a base that passes through memory goes on.
+  AfterEach counted_starts(const LayerPages* drop) {
+    std::int64_t all = 0;
+    for_each_linear(model_.model, [&](const std::string&, Linear& l) { all += l.lora.has_value(); });
+    return [this, drop, all, done = std::int64_t{0}]() mutable {
+      log_.progress(o_.init_lora_weights + ": layers", ++done, all);
+      if (drop) drop->drop_all();
+    };
+  }
+
+  void start_on_gradient(Trainer& trainer, Backend& learn, const StartMemory& memory) {
+    LoraGaStart tap(learn, static_cast<std::uint64_t>(o_.seed), memory, counted_starts(nullptr));
+    trainer.tap_first(tap);
+  }
+
   void start_adapters(const StartMemory& memory, const LayerPages* drop) {
     if (o_.method == "full") return;
     const auto seed = static_cast<std::uint64_t>(o_.seed);
     init_lora(model_.model, seed);
     if (initial_) load_adapter(model_.model, *initial_->file);
-    std::int64_t all = 0, done = 0;
-    for_each_linear(model_.model, [&](const std::string&, Linear& l) { all += l.lora.has_value(); });
-    const auto after = [&] {
-      log_.progress(o_.init_lora_weights + ": layers", ++done, all);
-      if (drop) drop->drop_all();
-    };
+    const AfterEach after = counted_starts(drop);
     if (o_.init_lora_weights == "pissa") start_pissa(model_.model, seed, memory, after);
     if (o_.init_lora_weights == "loftq")
       start_loftq(model_.model, *open_safetensors_folder(model_.path), seed, memory, after);

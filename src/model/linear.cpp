@@ -17,6 +17,29 @@ ConstMat adapter_input(const Pass& p, const Lora& lora, ConstMat x, const Rows& 
   return dropped;
 }
 
+// The adapter's part of linear_backward: dx += ...
+void adapter_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, ConstMat dy,
+                      const LinearScratch& t, Mat dx) {
+  Backend& be = p.backend;
+  Lora& lora = *l.lora;
+  const std::int64_t rank = lora.a.rows(), learning = lora.a.learning_rows();
+  const Mat dh = t.dh.top(x.rows).col_range(0, rank);
+  const Mat dh_scaled = t.dh_scaled.top(x.rows).col_range(0, rank);
+  be.linear_backward(dy, lora.b.weight, /*add=*/false, dh);
+  be.cast(dh, lora.scale, dh_scaled);
+  be.weight_gradient(dy, s.h.top(x.rows).col_range(0, learning), lora.scale, lora.b.gradient, nullptr);
+  p.finished(lora.b);
+  be.weight_gradient(dh_scaled.col_range(0, learning), adapter_input(p, lora, x, rows, t), 1, lora.a.gradient, nullptr);
+  if (!dx.empty() && !drops(p, lora)) {
+    be.linear_backward(dh_scaled, lora.a.weight, /*add=*/true, dx);
+  } else if (!dx.empty()) {
+    const Mat ddropped = t.ddropped.top(x.rows).col_range(0, x.cols);
+    be.linear_backward(dh_scaled, lora.a.weight, /*add=*/false, ddropped);
+    be.dropout_backward(ddropped, mask_of(p, lora, rows), dx);
+  }
+  p.finished(lora.a);
+}
+
 }  // namespace
 
 LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows) {
@@ -63,24 +86,8 @@ void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, con
     p.finished(l.weight);
     p.finished(l.bias);
   }
-  if (!l.lora) return;
-  Lora& lora = *l.lora;
-  const std::int64_t rank = lora.a.rows(), learning = lora.a.learning_rows();
-  const Mat dh = t.dh.top(x.rows).col_range(0, rank);
-  const Mat dh_scaled = t.dh_scaled.top(x.rows).col_range(0, rank);
-  be.linear_backward(dy, lora.b.weight, /*add=*/false, dh);
-  be.cast(dh, lora.scale, dh_scaled);
-  be.weight_gradient(dy, s.h.top(x.rows).col_range(0, learning), lora.scale, lora.b.gradient, nullptr);
-  p.finished(lora.b);
-  be.weight_gradient(dh_scaled.col_range(0, learning), adapter_input(p, lora, x, rows, t), 1, lora.a.gradient, nullptr);
-  if (!dx.empty() && !drops(p, lora)) {
-    be.linear_backward(dh_scaled, lora.a.weight, /*add=*/true, dx);
-  } else if (!dx.empty()) {
-    const Mat ddropped = t.ddropped.top(x.rows).col_range(0, x.cols);
-    be.linear_backward(dh_scaled, lora.a.weight, /*add=*/false, ddropped);
-    be.dropout_backward(ddropped, mask_of(p, lora, rows), dx);
-  }
-  p.finished(lora.a);
+  if (l.lora) adapter_backward(p, l, x, rows, s, dy, t, dx);
+  if (p.tap) p.tap->heard(l, x, dy);
 }
 
 }  // namespace sori

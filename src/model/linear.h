@@ -15,6 +15,14 @@ class GradientSink {
   virtual void finished(Parameter& p) = 0;
 };
 
+// Hears of each linear layer's two factors when backward is done with it: what its weight's gradient dy^T x is made of,
+// which frozen weights do not get.
+class BackwardTap {
+ public:
+  virtual ~BackwardTap() = default;
+  virtual void heard(Linear& l, ConstMat x, ConstMat dy) = 0;  // [N, in], [N, out] compute
+};
+
 // What every layer of one forward or backward needs.
 struct Pass {
   Backend& backend;
@@ -22,6 +30,7 @@ struct Pass {
   std::uint64_t seed = 0, step = 0;  // of dropout
   const LayerPages* drop = nullptr;  // where memory is short: a layer's weights leave it after use
   GradientSink* sink = nullptr;      // null: gradients wait
+  BackwardTap* tap = nullptr;
 
   void finished(Parameter& p) const {
     if (sink && p.trainable) sink->finished(p);

@@ -29,7 +29,7 @@ Error unknown_target(const LoraConfig& config, const std::string& target, const 
 
 // A start from singular vectors wants as many as it has directions.
 void require_singular_vectors(const std::string& name, const Parameter& weight, const LoraConfig& config) {
-  const std::int64_t wanted = config.carries_start() ? config.rank / 2 : config.rank,
+  const std::int64_t wanted = config.init == "pissa" ? config.rank / 2 : config.rank,
                      most = std::min(weight.rows(), weight.cols());
   if (wanted <= most) return;
   throw Error{

@@ -20,7 +20,7 @@ struct LoraConfig {
   std::string init = "true";
   // PiSSA and LoRA-GA start from A0 and B0 that are not zero, and subtract them from the base. Here the base stays as
   // it is, in any format, and the second half of the rank subtracts them: a plain adapter to every reader.
-  bool carries_start() const { return init == "pissa"; }
+  bool carries_start() const { return init == "pissa" || init == "lora_ga"; }
 
   double scale() const { return alpha / (rslora ? std::sqrt(rank) : rank); }
 };

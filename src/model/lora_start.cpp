@@ -1,11 +1,14 @@
 #include "model/lora_start.h"
 
 #include "formats/values.h"
+#include "model/encoder.h"
 #include "model/stored_weight.h"
 
 namespace sori {
 namespace {
 
+constexpr int kGradientIterations = 4;  // as the authors' code and PEFT: gradients' values fall fast
+constexpr double kStableGamma = 16;
 constexpr int kIterations = 16;  // as in PEFT's example of its own fast search, pissa_niter_16
 
 template <class F>
@@ -54,7 +57,7 @@ StartMemory carve_start(Carver& c, Whisper& model, const std::string& init) {
   SvdLimits l;
   std::int64_t largest = 0;
   for_each_adapter(model, [&](const std::string&, const Linear& linear, const Lora& lora) {
-    l.rank = std::max(l.rank, lora.a.learning_rows());
+    l.rank = std::max(l.rank, init == "lora_ga" ? lora.a.rows() : lora.a.learning_rows());
     l.out = std::max(l.out, linear.weight.rows());
     l.in = std::max(l.in, linear.weight.cols());
     largest = std::max(largest, linear.weight.size());
@@ -66,7 +69,7 @@ StartMemory carve_start(Carver& c, Whisper& model, const std::string& init) {
   limits.width = std::max(l.out, l.in);
   m.backend->carve_scratch(c, limits);
   m.svd = carve_svd(c, l);
-  if (init == "loftq") m.difference = c.array<float>(static_cast<std::size_t>(largest));
+  if (init != "pissa") m.matrix = c.array<float>(static_cast<std::size_t>(largest));
   return m;
 }
 
@@ -78,10 +81,10 @@ void start_loftq(Whisper& model, const TensorFile& original, std::uint64_t seed,
                  const AfterEach& after) {
   start_each(model, seed, m, after, [&](const std::string& name, Linear& l) {
     const std::int64_t rows = l.weight.rows(), cols = l.weight.cols();
-    const Mat lost(m.difference.data(), rows, cols);
+    const Mat lost(m.matrix.data(), rows, cols);
     const StoredWeight stored = find_weight(original, {name + ".weight", l.weight.shape});
     require(stored.format == nullptr, "the original weights are numbers");
-    read_floats(stored.parts[0], 0, m.difference.first(static_cast<std::size_t>(lost.size())));
+    read_floats(stored.parts[0], 0, m.matrix.first(static_cast<std::size_t>(lost.size())));
     original.drop_pages(stored.parts[0]);
     for (std::int64_t r = 0; r < rows; ++r) {
       const Mat decoded(m.svd.right.data(), 1, cols);
@@ -90,6 +93,21 @@ void start_loftq(Whisper& model, const TensorFile& original, std::uint64_t seed,
     }
     return as_weight(lost);
   });
+}
+
+void LoraGaStart::heard(Linear& l, ConstMat x, ConstMat dy) {
+  if (!l.lora) return;
+  Lora& lora = *l.lora;
+  const Mat gradient(memory_.matrix.data(), l.weight.rows(), l.weight.cols());
+  set_zero(gradient);
+  learn_.weight_gradient(dy, x, 1, gradient, nullptr);
+  const std::int64_t rank = lora.a.learning_rows();
+  const Rng rng(seed_, Draw::kInit, 1, lora.module);
+  const Svd svd = truncated_svd(*memory_.backend, as_weight(gradient), 2 * rank, kGradientIterations, rng, memory_.svd);
+  const double factor = std::pow(static_cast<double>(gradient.rows), 0.25) / std::sqrt(kStableGamma);
+  for (std::int64_t i = 0; i < rank; ++i)
+    set_direction(lora, i, svd.left.row_range(rank + i, 1), factor, svd.right.row_range(i, 1), factor);
+  if (after_) after_();
 }
 
 }  // namespace sori

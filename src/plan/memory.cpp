@@ -90,9 +90,10 @@ MemoryPlan plan_memory(Whisper& model, Compute compute, const RunLimits& limits,
   if (limits.init != "true")
     plan.phases.push_back({"start", phase([&](Carver& c) {
                              weights(c);
+                             if (limits.init == "lora_ga") carve_learning(c, model, *learn, limits.batch, limits.keep);
                              carve_start(c, model, limits.init);
                            }),
-                           passing});
+                           limits.init == "lora_ga" ? learning : passing});
   plan.phases.push_back({"train step", phase([&](Carver& c) {
                            weights(c);
                            carve_learning(c, model, *learn, limits.batch, limits.keep);

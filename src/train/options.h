@@ -145,8 +145,10 @@ struct TrainOptions {
     t.flag("use-rslora", use_rslora, "rsLoRA: adapters are scaled by alpha / sqrt(R) instead").group("lora");
     t.choice("init-lora-weights", init_lora_weights,
              "how adapters start; true: B = 0; pissa: from the base's largest singular vectors, which a frozen half of "
-             "twice the rank subtracts; loftq: from what --base lost of the model, as well as they can say it",
-             {"true", "pissa", "loftq"})
+             "twice the rank subtracts; loftq: from what --base lost of the model, as well as they can say it; "
+             "lora_ga: as pissa, from the singular vectors of the base's gradient for the first "
+             "micro-batch",
+             {"true", "pissa", "loftq", "lora_ga"})
         .group("lora");
     t.number("loraplus-lr-ratio", loraplus_lr_ratio, "LoRA+: B learns at so many times the rate of A", 1, 1000)
         .group("lora");

@@ -174,6 +174,18 @@ StepReport Trainer::step(Loader& loader) {
           frames};
 }
 
+void Trainer::tap_first(BackwardTap& tap) {
+  const Pass pass{.backend = backend_, .drop = plan_.drop, .tap = &tap};
+  const MicroBatch samples = batches_.of_step(0).front();
+  Loader loader(utterances_, maker_, batches_,
+                {.start = 0, .end = static_cast<std::uint64_t>(plan_.samples_per_step())});
+  lay_out(loader.next(), batch_);
+  const Loss loss{1.0f / static_cast<float>(tokens_of({samples})), plan_.label_smoothing};
+  if (!std::isfinite(forward_backward(pass, model_, batch_, loss, memory_)))
+    throw not_a_number("loss", 1, ids(samples));
+  zero_gradients(model_);  // of adapters, which hear of it too
+}
+
 void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {
   const auto end = static_cast<std::uint64_t>(plan_.max_steps * plan_.samples_per_step());
   Loader loader(utterances_, maker_, batches_, {.start = state_.samples, .end = end});

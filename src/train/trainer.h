@@ -49,6 +49,10 @@ class Trainer {
   // the weights of the step before are untouched; of a fused step's gradient, it names the parameter, and they are not.
   void run(const std::function<bool(const StepReport&)>& after_step);
 
+  // Backward of the run's first micro-batch, of which `tap` hears; nothing is learnt, and gradients are zero after it.
+  // Error kNumeric as run().
+  void tap_first(BackwardTap& tap);
+
   double epochs(std::uint64_t samples) const {
     return static_cast<double>(samples) / static_cast<double>(utterances_.size());
   }

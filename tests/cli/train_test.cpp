@@ -38,6 +38,7 @@ TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
 const std::vector<std::string> kOneByOne{"--method", "lora", "--lora-r", "130"};  // large enough for codes
 
 const std::vector<std::string> kOneAtATime{"--method", "lora", "--lora-r", "3"};
+const std::vector<std::string> kLoraGa{"--init-lora-weights", "lora_ga"};
 const std::vector<std::string> kPissa{"--init-lora-weights", "pissa", "--weight-decay", "0.1"};
 
 INSTANTIATE_TEST_SUITE_P(
@@ -49,7 +50,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Method{"full_bf16_8bit_fused", with(with(with(kFull, kBf16), kCoded), kFused)},
                       Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)},
                       Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})},
-                      Method{"pissa", with(kLora, kPissa)},
+                      Method{"pissa", with(kLora, kPissa)}, Method{"lora_ga", with(kLora, kLoraGa)},
+                      Method{"lora_ga_fused", with(with(kOneAtATime, kLoraGa), kFused)},
                       Method{"loftq", with(kLora, {"--base", "nf4", "--init-lora-weights", "loftq"})},
                       Method{"pissa_rslora_fused", with(with(kOneAtATime, kPissa), with(kFused, {"--use-rslora"}))}),
     [](const auto& i) { return i.param.name; });
@@ -99,12 +101,16 @@ std::map<std::string, std::vector<float>> adapter_numbers(const Path& folder) {
 }
 
 // The second half of what is saved is where the first began, and stays there.
-TEST_F(Verbs, APissaRunSavesAPlainAdapterOfTwiceTheRankThatBeginsAsTheBase) {
+class CarriedStart : public Verbs, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(CarriedStart, IsSavedAsAPlainAdapterOfTwiceTheRankThatBeginsAsTheBase) {
   for (const std::string base : {"model", "nf4"})
     for (const std::vector<std::string>& scale : {std::vector<std::string>{}, {"--use-rslora"}}) {
       const std::vector<std::string> options = with(with(kOneAtATime, {"--base", base}), scale);
       const std::string name = base + std::to_string(scale.size());
-      ASSERT_EQ(train(name, with(options, with(kPissa, {"--save-steps", "3", "--save-total-limit", "0"}))), 0);
+      ASSERT_EQ(train(name, with(options, with({"--init-lora-weights", GetParam()},
+                                               {"--save-steps", "3", "--save-total-limit", "0"}))),
+                0);
       ASSERT_EQ(train(name + "-lora", options), 0);
       EXPECT_NEAR(losses(name)[0], losses(name + "-lora")[0], 1e-5 * losses(name)[0]);
       EXPECT_GT(std::abs(losses(name)[5] - losses(name + "-lora")[5]), 1e-4) << "it learns otherwise";
@@ -135,6 +141,9 @@ TEST_F(Verbs, APissaRunSavesAPlainAdapterOfTwiceTheRankThatBeginsAsTheBase) {
   EXPECT_EQ(train("on", with(kOneAtATime, {"--init-adapter", path("model0")})), 0);
   EXPECT_EQ(read_json(folder / "on/adapter_config.json").at("r"), 6);
 }
+
+INSTANTIATE_TEST_SUITE_P(Starts, CarriedStart, ::testing::Values("pissa", "lora_ga"),
+                         [](const auto& i) { return std::string(i.param); });
 
 TEST_F(Verbs, ALoftqRunBeginsNearerToTheModelThanItsBaseAlone) {
   const std::vector<std::string> loftq{"--init-lora-weights", "loftq"}, nf4 = with(kOneAtATime, {"--base", "nf4"});

@@ -128,5 +128,63 @@ TEST_P(Lossy, BasesGetTheBestOfTheirRankForWhatTheyLostFromLoftQ) {
 INSTANTIATE_TEST_SUITE_P(Bases, Lossy, ::testing::Values("int8", "nf4", "fp8"),
                          [](const auto& i) { return std::string(i.param); });
 
+double length(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double each : x) sum += each * each;
+  return std::sqrt(sum);
+}
+
+// |cosine|: singular vectors have no sign of their own.
+double alike(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return std::abs(sum) / (length(a) * length(b));
+}
+
+// Singular vectors are compared where their value stands out: f32 leaves 1e-6 of the largest value, so a vector whose
+// value is 1e-4 of it away from the others is turned by 1e-2 at most.
+TEST(LoraGa, StartsInTheDirectionsThatPeftStartsIn) {
+  const SafetensorsFile peft(golden("tiny_lora_ga.safetensors")), forward(golden("tiny_forward.safetensors"));
+  constexpr std::int64_t kRank = 8;
+  for (const auto make : {make_reference_backend, make_cpu_backend}) {
+    TinyRun run(make(DType::kF32), Keep::kEverything, [](Whisper& w) { add_lora(w, config("lora_ga", kRank)); });
+    init_lora(run.model, 1);
+    std::vector<GoldenUtterance> batch;
+    for (int i = 0; i < 3; ++i) batch.push_back(read_utterance(forward, fmt::format("u{}.", i)));
+    run.assign(batch);
+    StartRun start(run.model, "lora_ga");
+    LoraGaStart tap(*run.backend, 1, start.memory);
+    const Pass pass{.backend = *run.backend, .tap = &tap};
+    forward_backward(pass, run.model, run.batch, {1.0f / static_cast<float>(target_tokens(run.batch)), 0}, run.memory);
+    std::int64_t compared[2] = {};
+    for_each_linear(run.model, [&](const std::string& name, Linear& l) {
+      const std::vector<float> values = floats(peft.get("values." + name + ".weight")),
+                               as = floats(peft.get(peft_name(name) + ".lora_A.weight")),
+                               bs = floats(peft.get(peft_name(name) + ".lora_B.weight"));
+      const double factor = std::pow(static_cast<double>(l.weight.rows()), 0.25) / 4;
+      for (std::int64_t i = 0; i < 2 * kRank; ++i) {
+        const auto at = [&](std::int64_t k) {
+          return static_cast<double>(values[static_cast<std::size_t>(k)]) / values[0];
+        };
+        if (at(i) - at(i + 1) < 1e-4 || (i > 0 && at(i - 1) - at(i) < 1e-4)) continue;
+        const bool b = i >= kRank;
+        const std::int64_t k = i % kRank, n = b ? l.weight.rows() : l.weight.cols();
+        std::vector<double> ours, theirs, frozen;
+        for (std::int64_t j = 0; j < n; ++j) {
+          ours.push_back(b ? l.lora->b.value.at(j, k) : l.lora->a.value.at(k, j));
+          frozen.push_back(b ? -l.lora->b.value.at(j, kRank + k) : l.lora->a.value.at(kRank + k, j));
+          theirs.push_back(b ? bs[static_cast<std::size_t>(j * kRank + k)] : as[static_cast<std::size_t>(k * n + j)]);
+        }
+        EXPECT_GT(alike(ours, theirs), 1 - 1e-4) << name << (b ? " B " : " A ") << k;
+        EXPECT_NEAR(length(ours), factor, 1e-5 * factor) << name;
+        EXPECT_EQ(ours, frozen) << name;
+        ++compared[b];
+      }
+    });
+    EXPECT_GT(compared[0], 32 * 4);
+    EXPECT_GT(compared[1], 32);
+  }
+}
+
 }  // namespace
 }  // namespace sori::test

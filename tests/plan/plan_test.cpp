@@ -55,7 +55,7 @@ TEST_P(Planned, IsHandedOutToTheByte) {
 
 INSTANTIATE_TEST_SUITE_P(Runs, Planned,
                          ::testing::Combine(::testing::Values("tiny", "base"),
-                                            ::testing::Values("full", "lora", "pissa"),
+                                            ::testing::Values("full", "lora", "pissa", "loftq", "lora_ga"),
                                             ::testing::Values(Keep::kEverything, Keep::kInputs)),
                          [](const auto& c) {
                            return fmt::format("{}_{}_{}", std::get<0>(c.param), std::get<1>(c.param),

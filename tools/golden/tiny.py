@@ -7,7 +7,7 @@ import contextlib
 import json
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, LoraGAConfig, get_peft_model, preprocess_loraga
 from peft.optimizers import create_loraplus_optimizer
 from peft.utils import get_peft_model_state_dict
 from torch.nn.functional import cross_entropy
@@ -167,6 +167,22 @@ def adapter(_model):
         logits = {f"u{i}.logits": run(network, utterance)[0] for i, utterance in enumerate(fixed_batch())}
     write_tensors("peft_adapter_logits.safetensors", logits, {
         "versions": versions(*VERSIONS), "note": "logits [T, V] of tiny_forward's utterances, tiny_model with the adapter of peft_adapter/"})
+
+
+def lora_ga(_model):
+    """Where LoRA-GA's adapters start for the gradient of fixed_batch: 4 r is every direction there is, so PEFT's search is exact."""
+    network, batch = build(), fixed_batch()
+    names = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]  # preprocess_loraga does not know "all-linear"
+    config = LoraConfig(target_modules=names, init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig(), **{**LORA, "r": 8, "lora_alpha": 16})
+    preprocess_loraga(network, config, lambda: loss_of(network, batch).backward())
+    gradients = {name: module._peft_loraga_grad for name, module in network.named_modules() if hasattr(module, "_peft_loraga_grad")}
+    torch.manual_seed(5)
+    factors = get_peft_model_state_dict(get_peft_model(network, config))
+    values = {f"values.{name}.weight": torch.linalg.svdvals(gradient) for name, gradient in gradients.items()}
+    print(f"  {len(values)} layers, least share of the 16th value {min((v[15] / v[0]).item() for v in values.values()):.1e}")
+    write_tensors("tiny_lora_ga.safetensors", {**factors, **values}, {
+        "versions": versions(*VERSIONS), "note": "PEFT's factors of init_lora_weights='lora_ga' (r 8, direction ArB2r) for the gradient of tiny_forward's "
+        "loss.text; values.NAME: the singular values of that gradient"})
 
 
 def adamw(network, settings):
