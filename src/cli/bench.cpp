@@ -258,9 +258,8 @@ class Bench {
   double share(const MeasuredStep& s) const { return ideal(s) / s.seconds; }
   double update(const MeasuredStep&) {
     double numbers = 0;
-    for_each_parameter(model_, [&](const std::string&, Parameter& p) {
-      if (p.trainable) numbers += static_cast<double>(p.size());
-    });
+    for_each_parameter(model_,
+                       [&](const std::string&, Parameter& p) { numbers += static_cast<double>(p.learning_size()); });
     return rates_.update_seconds(numbers);
   }
   // What a step takes besides its operations and the update.

@@ -71,7 +71,7 @@ Planned open_planned(const Options& o) {
         choose_context(o.train.audio_context, tuned_context(*p.folder, initial ? &*initial : nullptr), kLearntContext);
   }
   if (o.train.method == "full")
-    train_everything(p.model, o.train.matrices());
+    o.train.mark_full(p.model);
   else
     add_lora(p.model, initial ? initial->config : o.train.lora());
   keep_little(p.model, o.train.moments(), o.train.fused_step);
@@ -213,19 +213,21 @@ std::int64_t checkpoints_at_once(const TrainOptions& o, std::int64_t steps) {
   return kept > 0 ? std::min(kept, made) : made;
 }
 
-// A checkpoint holds what learns and its two moments; the result what learns alone.
+// The result holds adapters, or a whole model; a checkpoint the moments of what learns too.
 Disk disk_of(const TrainOptions& o, const Planned& p, Whisper& model, const std::string& base) {
   Disk disk;
   disk.checkpoints = checkpoints_at_once(o, p.counts.steps);
+  const bool whole = adapter_limits(model).rank == 0;
   std::uint64_t moments = 0;
   for_each_parameter(model, [&](const std::string&, Parameter& w) {
-    const auto numbers = static_cast<std::uint64_t>(w.size());
+    const auto numbers = static_cast<std::uint64_t>(w.size()), learning = static_cast<std::uint64_t>(w.learning_size());
     if (w.trainable) {
       disk.result += numbers * size_of(w.type);
-      moments += 2 * numbers * size_of(w.moments);
-      if (w.moments == DType::kU8) moments += 2 * sizeof(float) * static_cast<std::uint64_t>(dynamic_blocks(w.size()));
-    } else if (model.encoder.conv1.weight.trainable) {
-      disk.result += numbers * sizeof(float);  // a fully tuned model is written whole: its frozen positions too
+      moments += 2 * learning * size_of(w.moments);
+      if (w.moments == DType::kU8)
+        moments += 2 * sizeof(float) * static_cast<std::uint64_t>(dynamic_blocks(w.learning_size()));
+    } else if (whole) {
+      disk.result += w.shape.size() == 1 ? numbers * sizeof(float) : bytes_of(w.weight);
     }
   });
   disk.checkpoint = moments + disk.result;

@@ -302,7 +302,11 @@ class Run {
 
   void choose_what_learns() {
     if (o_.method == "full") {
-      train_everything(model_.model, o_.matrices());
+      if (find_file_format(model_.base))
+        throw Error{ErrorKind::kUsage,
+                    fmt::format("is quantised ({}), and a whole model is saved in plain numbers", model_.base),
+                    o_.model, "train the unquantised model, or adapters on this one (--method lora)"};
+      o_.mark_full(model_.model);
     } else {
       lora_ = initial_ ? initial_->config : o_.lora();
       lora_.dropout = o_.lora_dropout;

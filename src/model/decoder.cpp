@@ -12,7 +12,7 @@ DecoderLayerSaved carve_layer(Carver& c, const DecoderLayer& l, const SideLimits
   s.after_self = c.mat(DType::kF32, d.rows, d.width);
   s.cross = carve_attention_saved(c, l.encoder_attn, d, audio_rows);
   s.after_cross = c.mat(DType::kF32, d.rows, d.width);
-  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, d, recomputed);
+  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, l.final_layer_norm, d, recomputed);
   return s;
 }
 
@@ -72,7 +72,7 @@ DecoderSaved carve_decoder_saved(Carver& c, const Decoder& d, const SideLimits& 
 void carve_decoder_layers(Carver& c, const Decoder& d, const SideLimits& text, std::int64_t audio_rows, Keep keep,
                           DecoderSaved& s) {
   const bool all = keep == Keep::kEverything;
-  for (const DecoderLayer& layer : all ? d.layers : std::vector{with_every_adapter(d.layers)})
+  for (const DecoderLayer& layer : all ? d.layers : std::vector{with_all_that_learns(d.layers)})
     s.stack.layers.push_back(carve_layer(c, layer, text, audio_rows, keep == Keep::kInputs));
 }
 

@@ -11,14 +11,14 @@ EncoderLayerSaved carve_layer(Carver& c, const EncoderLayer& l, const SideLimits
   EncoderLayerSaved s;
   s.attention = carve_attention_saved(c, l.self_attn, d, d.rows);
   s.middle = c.mat(DType::kF32, d.rows, d.width);
-  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, d, recomputed);
+  s.mlp = carve_mlp_saved(c, l.fc1, l.fc2, l.final_layer_norm, d, recomputed);
   return s;
 }
 
 ConvSaved carve_conv(Carver& c, const Conv1d& conv, const SideLimits& d, std::int64_t rows) {
   ConvSaved s;
   s.columns = c.mat(d.compute, rows, conv.weight.cols());
-  if (conv.weight.trainable) s.pre = c.mat(d.compute, rows, d.width);
+  if (conv.trainable()) s.pre = c.mat(d.compute, rows, d.width);
   s.y = c.mat(d.compute, rows, d.width);
   return s;
 }
@@ -82,7 +82,7 @@ EncoderSaved carve_encoder_saved(Carver& c, const Encoder& e, const SideLimits& 
     s.conv1 = carve_conv(c, e.conv1, d, frame_rows);
     s.conv2 = carve_conv(c, e.conv2, d, d.rows);
   };
-  if (e.conv1.weight.trainable) {
+  if (e.conv1.trainable() || e.conv2.trainable()) {
     convolutions();
   } else {  // over before the first layer begins: the layers may take the same memory
     const Carver::Scope free_again(c);
@@ -93,13 +93,13 @@ EncoderSaved carve_encoder_saved(Carver& c, const Encoder& e, const SideLimits& 
 
 void carve_encoder_layers(Carver& c, const Encoder& e, const SideLimits& d, Keep keep, EncoderSaved& s) {
   const bool all = keep == Keep::kEverything;
-  for (const EncoderLayer& layer : all ? e.layers : std::vector{with_every_adapter(e.layers)})
+  for (const EncoderLayer& layer : all ? e.layers : std::vector{with_all_that_learns(e.layers)})
     s.stack.layers.push_back(carve_layer(c, layer, d, keep == Keep::kInputs));
 }
 
 ConvScratch carve_conv_scratch(Carver& c, const Encoder& e, const SideLimits& d, std::int64_t frame_rows) {
   ConvScratch t;
-  if (!e.conv1.weight.trainable) return t;
+  if (!e.conv1.trainable() && !e.conv2.trainable()) return t;
   t.dpre = c.mat(d.compute, frame_rows, d.width);
   t.dcolumns = c.mat(DType::kF32, d.rows, e.conv2.weight.cols());
   t.dy = c.mat(DType::kF32, frame_rows, d.width);
@@ -107,7 +107,7 @@ ConvScratch carve_conv_scratch(Carver& c, const Encoder& e, const SideLimits& d,
 }
 
 std::int64_t lowest_learning(Encoder& e) {
-  if (e.conv1.weight.trainable || e.conv2.weight.trainable) return -1;
+  if (e.conv1.trainable() || e.conv2.trainable()) return -1;
   const auto learns = [](auto& module) {
     bool any = false;
     for_each_parameter(module, [&](const std::string&, Parameter& q) { any |= q.trainable; });

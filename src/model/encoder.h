@@ -25,9 +25,10 @@ struct StackSaved {
   bool recomputes() const { return layers.size() < x.size() - 1; }
 };
 
-// A layer with an adapter wherever one of the layers has one: what is carved for it serves them all in turn.
+// A layer whose linear layers learn wherever one of the layers' do, and have an adapter wherever one has: what is
+// carved for it serves them all in turn.
 template <class Layer>
-Layer with_every_adapter(std::vector<Layer> layers) {
+Layer with_all_that_learns(std::vector<Layer> layers) {
   Layer all = layers.front();
   std::vector<Linear*> linears;
   for_each_linear(all, [&](const std::string&, Linear& l) { linears.push_back(&l); });
@@ -36,6 +37,8 @@ Layer with_every_adapter(std::vector<Layer> layers) {
     for_each_linear(layer, [&](const std::string&, Linear& l) {
       Linear& shared = *linears[i++];
       if (l.lora && !shared.lora) shared.lora = l.lora;
+      shared.weight.trainable |= l.weight.trainable;
+      shared.bias.trainable |= l.bias.trainable;
     });
   }
   return all;

@@ -34,7 +34,7 @@ struct Linear {
     v("weight", weight), v("bias", bias);
     if (lora) lora->visit(v);
   }
-  bool trainable() const { return weight.trainable || lora; }
+  bool trainable() const { return weight.trainable || bias.trainable || lora; }
 };
 
 struct LayerNorm {
@@ -44,6 +44,7 @@ struct LayerNorm {
   void visit(V& v) {
     v("weight", weight), v("bias", bias);
   }
+  bool trainable() const { return weight.trainable || bias.trainable; }
 };
 
 // Width 3, padding 1.
@@ -55,6 +56,7 @@ struct Conv1d {
   void visit(V& v) {
     v("weight", weight), v("bias", bias);
   }
+  bool trainable() const { return weight.trainable || bias.trainable; }
 };
 
 struct Embedding {

@@ -81,7 +81,7 @@ void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, con
                      const LinearScratch& t, bool add, Mat dx) {
   Backend& be = p.backend;
   if (!dx.empty()) be.linear_backward(dy, l.weight.weight, add, dx);
-  if (l.weight.trainable) {
+  if (l.weight.trainable || l.bias.trainable) {
     be.weight_gradient(dy, x, 1, l.weight.gradient, l.bias.gradient_vector());
     p.finished(l.weight);
     p.finished(l.bias);

@@ -13,10 +13,6 @@ bool matches(const std::string& name, const std::string& target) {
   return target == "all-linear" || name == target || name.ends_with("." + target);
 }
 
-bool in_scope(const std::string& name, const std::string& scope) {
-  return scope == "both" || name.starts_with("model." + scope + ".");
-}
-
 Error unknown_target(const LoraConfig& config, const std::string& target, const std::vector<std::string>& known) {
   const std::string near = nearest_name(target, known);
   return Error{ErrorKind::kUsage,

@@ -1,6 +1,8 @@
 // Where adapters start from, other than from no change (PEFT's init_lora_weights): singular vectors.
 #pragma once
 
+#include <functional>
+
 #include "formats/tensor_file.h"
 #include "model/lora.h"
 #include "model/svd.h"

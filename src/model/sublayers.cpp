@@ -42,10 +42,12 @@ AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLi
   return s;
 }
 
-MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d, bool recomputed) {
+MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, const SideLimits& d,
+                         bool recomputed) {
   MlpSaved s;
   SideLimits at_once = d;
-  if (recomputed && !fc1.trainable() && !fc2.trainable() && d.rows > kMlpPiece) at_once.rows = s.piece = kMlpPiece;
+  const bool learns = fc1.trainable() || fc2.trainable() || norm.trainable();
+  if (recomputed && !learns && d.rows > kMlpPiece) at_once.rows = s.piece = kMlpPiece;
   s.norm = carve_norm_saved(c, at_once);
   s.pre = c.mat(d.compute, at_once.rows, d.ffn);
   s.active = c.mat(d.compute, at_once.rows, d.ffn);

@@ -56,7 +56,8 @@ inline constexpr std::int64_t kMlpPiece = 512;
 NormSaved carve_norm_saved(Carver& c, const SideLimits& d);
 AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLimits& queries, std::int64_t key_rows);
 // recomputed: backward runs the layer again.
-MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const SideLimits& d, bool recomputed);
+MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, const SideLimits& d,
+                         bool recomputed);
 
 // x [N, C] (compute or f32) -> y [N, C] (compute or f32).
 void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,

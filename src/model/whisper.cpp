@@ -1,5 +1,9 @@
 #include "model/whisper.h"
 
+#include <charconv>
+
+#include "base/options.h"
+
 namespace sori {
 namespace {
 
@@ -53,6 +57,47 @@ DecoderLayer decoder_layer(const WhisperConfig& c) {
   return l;
 }
 
+const std::string kLast = "last-";
+
+// N of "last-N"; nothing for another word.
+std::optional<std::int64_t> last_layers(const std::string& part) {
+  std::int64_t n = 0;
+  const char* end = part.data() + part.size();
+  if (!part.starts_with(kLast)) return std::nullopt;
+  const auto [stop, error] = std::from_chars(part.data() + kLast.size(), end, n);
+  return error == std::errc{} && stop == end ? std::optional(n) : std::nullopt;
+}
+
+void check_part(const std::string& part, const WhisperConfig& c) {
+  const std::int64_t most = std::max(c.encoder_layers, c.decoder_layers);
+  if (const auto n = last_layers(part)) {
+    if (*n >= 1 && *n <= most) return;
+    throw Error{ErrorKind::kUsage, fmt::format("a side of this model has at most {} layers", most),
+                "--trainable " + part, fmt::format("give last-1 to last-{}", most)};
+  }
+  if (part == "all" || part == "norms" || part == "biases") return;
+  const std::string near = nearest_name(part, {"all", "norms", "biases", "last-1"});
+  throw Error{ErrorKind::kUsage, fmt::format("\"{}\" names no part of a model", part), "--trainable",
+              near.empty() ? "use all, last-N, norms or biases" : fmt::format("did you mean {}?", near)};
+}
+
+// Layer 3 of "model.encoder.layers.3.fc1.weight"; -1 outside the layers.
+std::int64_t layer_of(const std::string& name) {
+  const std::size_t at = name.find(".layers.");
+  std::int64_t layer = -1;
+  if (at != std::string::npos) std::from_chars(name.data() + at + 8, name.data() + name.size(), layer);
+  return layer;
+}
+
+bool names(const std::string& part, const std::string& name, const WhisperConfig& c) {
+  if (part == "all") return true;
+  if (part == "norms") return name.find("layer_norm.") != std::string::npos;
+  if (part == "biases") return name.ends_with(".bias");
+  const std::int64_t layers = in_scope(name, "encoder") ? c.encoder_layers : c.decoder_layers;
+  const std::int64_t layer = layer_of(name);
+  return layer >= 0 && layer >= layers - *last_layers(part);
+}
+
 }  // namespace
 
 Whisper make_whisper(const WhisperConfig& c) {
@@ -75,6 +120,18 @@ void train_everything(Whisper& model, DType matrices) {
     if (p.shape.size() > 1) p.type = matrices;
   });
   model.encoder.embed_positions.weight.trainable = false;
+}
+
+void freeze_others(Whisper& model, const std::vector<std::string>& parts, const std::string& scope) {
+  for (const std::string& part : parts) check_part(part, model.config);
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    const auto named = [&](const std::string& part) { return names(part, name, model.config); };
+    p.trainable = p.trainable && in_scope(name, scope) && std::any_of(parts.begin(), parts.end(), named);
+  });
+}
+
+bool in_scope(const std::string& name, const std::string& scope) {
+  return scope == "both" || name.starts_with("model." + scope + ".");
 }
 
 void keep_little(Whisper& model, DType moments, bool fused_step) {

@@ -51,6 +51,15 @@ Whisper make_whisper(const WhisperConfig& config);
 // in f32.
 void train_everything(Whisper& model, DType matrices = DType::kF32);
 
+// Of everything, leaves marked what one of these names in a part of the model ("encoder", "decoder" or "both"): all;
+// last-N, the last N layers of each side; norms, the LayerNorms (Zhao et al., "Tuning LayerNorm in attention", 2023);
+// biases, those of LayerNorms too (BitFit: Ben Zaken et al., 2022). Error kUsage for another name, or for more layers
+// than there are.
+void freeze_others(Whisper& model, const std::vector<std::string>& parts, const std::string& scope);
+
+// "model.encoder.conv1.weight" is in "encoder" and in "both".
+bool in_scope(const std::string& name, const std::string& scope);
+
 // Marks what is kept of all that learns, before memory is planned. moments: f32, or u8 for codes, which tensors of less
 // than kLeastCoded numbers do not get. fused_step: the optimizer steps inside backward, so matrices share the memory of
 // one gradient; only the tied embedding, whose gradient has two sources, has its own.

@@ -95,7 +95,7 @@ class Backend {
   virtual void linear(ConstMat x, const BaseWeight& w, const Epilogue& epilogue, Mat y) = 0;
   // dx [N, in] f32 = (or +=, if add) dy [N, out] compute times w.
   virtual void linear_backward(ConstMat dy, const BaseWeight& w, bool add, Mat dx) = 0;
-  // dw [out, in] f32 += scale dy^T x; dbias [out] += scale * column sums of dy, if given. dy, x: compute.
+  // dw [out, in] f32 += scale dy^T x; dbias [out] += scale * column sums of dy: each if given. dy, x: compute.
   virtual void weight_gradient(ConstMat dy, ConstMat x, float scale, Mat dw, float* dbias) = 0;
 
   // y (compute or f32) = (x - mean) * rstd * gain + bias over each row of x (f32 or compute), eps 1e-5;

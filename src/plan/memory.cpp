@@ -28,12 +28,12 @@ BytesByPurpose phase(Carve&& carve) {
   return by_purpose(count);
 }
 
-std::uint64_t program_bytes(const Whisper& model, const RunLimits& limits, std::size_t utterances) {
+std::uint64_t program_bytes(Whisper& model, const RunLimits& limits, std::size_t utterances) {
   const auto frames = static_cast<std::uint64_t>(limits.batch.frames * limits.batch.utterances);
   const std::uint64_t features = frames * static_cast<std::uint64_t>(model.config.mel_bins) * sizeof(float);
   const std::uint64_t sound = static_cast<std::uint64_t>(limits.batch.frames) * kSamplesPerFrame * sizeof(float);
   // Full fine-tuning saves a whole model folder, LoRA an adapter's two files.
-  const std::uint64_t saving = model.decoder.embed_tokens.weight.trainable ? kSideFiles : 0;
+  const std::uint64_t saving = adapter_limits(model).rank > 0 ? 0 : kSideFiles;
   return kProgram + saving + kMicroBatchesAhead * features + 2 * sound + utterances * kUtteranceBytes;
 }
 

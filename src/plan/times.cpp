@@ -7,9 +7,8 @@ namespace {
 
 double learning_numbers(Whisper& model) {
   double numbers = 0;
-  for_each_parameter(model, [&](const std::string&, Parameter& p) {
-    if (p.trainable) numbers += static_cast<double>(p.size());
-  });
+  for_each_parameter(model,
+                     [&](const std::string&, Parameter& p) { numbers += static_cast<double>(p.learning_size()); });
   return numbers;
 }
 

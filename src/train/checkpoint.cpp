@@ -190,7 +190,7 @@ RunState load_checkpoint(const Path& checkpoint, Whisper& model, OptimizerState&
     const Path args = checkpoint / kArgs;
     const std::string changed = difference(to_json(identity), read_json(args));
     if (!changed.empty()) throw of_another_run("belongs to another run: " + changed, args);
-    const bool lora = !model.encoder.conv1.weight.trainable;
+    const bool lora = adapter_limits(model).rank > 0;
     const SafetensorsFile learnt(checkpoint / (lora ? "adapter_model.safetensors" : "model.safetensors"));
     const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
     for_each_parameter(model, [&](const std::string& name, Parameter& p) {

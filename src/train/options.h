@@ -39,6 +39,8 @@ struct TrainOptions {
   std::string init_lora_weights = "true";
   std::vector<std::string> target_modules{"all-linear"};
   std::string target_scope = "both";
+  // Full
+  std::vector<std::string> trainable{"all"};
   // Run
   std::int64_t eval_steps = 0, save_steps = 50, save_total_limit = 2, logging_steps = 10, max_new_tokens = 128;
   bool resume = false, overwrite_output_dir = false;
@@ -154,8 +156,13 @@ struct TrainOptions {
         .group("lora");
     t.number("lora-dropout", lora_dropout, "dropout of what adapters read", 0, 0.99).group("lora");
     t.list("target-modules", target_modules, "layers with adapters: suffixes, full names, or all-linear").group("lora");
-    t.choice("target-scope", target_scope, "part of the model with adapters", {"both", "encoder", "decoder"})
+    t.choice("target-scope", target_scope, "part of the model that learns", {"both", "encoder", "decoder"})
         .group("lora");
+
+    t.list("trainable", trainable,
+           "what --method full learns: all, last-N (the last N layers of each side), norms, biases; several: all of "
+           "theirs")
+        .group("full");
 
     t.integer("eval-steps", eval_steps, "evaluate every so many steps; 0: at the end only", 0, 1LL << 40).group("run");
     t.integer("max-new-tokens", max_new_tokens, "of a decoded utterance, in evaluations", 1, 444)
@@ -179,6 +186,9 @@ struct TrainOptions {
     if (method == "full" && base != "model")
       throw Error{ErrorKind::kUsage, "quantised weights cannot learn", "--base " + base,
                   "use --method lora, or leave --base away"};
+    if (method != "full" && trainable != std::vector<std::string>{"all"})
+      throw Error{ErrorKind::kUsage, "chooses of the model's own weights, and adapters leave them as they are",
+                  fmt::format("--trainable {}", fmt::join(trainable, ",")), "use --method full, or leave it away"};
     if (init_lora_weights != "true" && (method != "lora" || !init_adapter.empty()))
       throw Error{ErrorKind::kUsage,
                   method != "lora" ? "there are no adapters to start" : "--init-adapter says where the adapters start",
@@ -204,6 +214,11 @@ struct TrainOptions {
     LoraConfig c{lora_r, lora_alpha, lora_dropout, target_modules, target_scope, use_rslora, init_lora_weights};
     if (c.carries_start()) c.rank *= 2, c.alpha *= use_rslora ? std::sqrt(2.0) : 2;  // at the same scale
     return c;
+  }
+  // What --method full learns.
+  void mark_full(Whisper& model) const {
+    train_everything(model, matrices());
+    freeze_others(model, trainable, target_scope);
   }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t steps(std::size_t utterances) const {

@@ -44,6 +44,7 @@ const std::vector<std::string> kPissa{"--init-lora-weights", "pissa", "--weight-
 INSTANTIATE_TEST_SUITE_P(
     Methods, Resume,
     ::testing::Values(Method{"lora", kLora}, Method{"full", kFull}, Method{"full_fused", with(kFull, kFused)},
+                      Method{"full_norms_and_last_layer", with(kFull, {"--trainable", "norms,last-1"})},
                       Method{"full_8bit_accumulated",
                              with(with(kFull, kCoded), {"--gradient-accumulation-steps", "2"})},
                       Method{"full_bf16", with(kFull, kBf16)},
@@ -171,6 +172,48 @@ TEST_F(Verbs, AStartThatCannotBeIsRefused) {
   EXPECT_EQ(train("run", with(kFull, {"--init-lora-weights", "pissa"})), usage);
   EXPECT_EQ(train("run", with({"--init-adapter", path("lora")}, kPissa)), usage);
   EXPECT_EQ(train("run", with(kPissa, {"--lora-r", "33"})), usage) << "more than a layer has";
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+// What does not learn is written as it was read.
+TEST_F(Verbs, PartsOfAModelLearnAndTheRestStays) {
+  const auto is_bias = [](const std::string& name) { return name.ends_with(".bias"); };
+  const auto is_last = [](const std::string& name) { return name.starts_with("model.decoder.layers.1."); };
+  const SafetensorsFile base(folder / "model/model.safetensors");
+  for (const auto& [part, scope, learns] :
+       {std::tuple<std::string, std::string, std::function<bool(const std::string&)>>{"biases", "both", is_bias},
+        {"last-1", "decoder", is_last}}) {
+    ASSERT_EQ(train(part, with(kFull, {"--trainable", part, "--target-scope", scope, "--param-dtype", "bf16"})), 0);
+    const SafetensorsFile tuned(folder / part / "model.safetensors");
+    const SafetensorsFile moments(folder / part / "checkpoint-6/optimizer.safetensors");
+    ASSERT_EQ(tuned.tensors().size(), base.tensors().size());
+    for (const TensorView& t : base.tensors()) {
+      EXPECT_EQ(std::ranges::equal(t.bytes, tuned.get(t.name).bytes), !learns(t.name)) << t.name;
+      EXPECT_EQ(moments.find(t.name + ".exp_avg") != nullptr, learns(t.name)) << t.name;
+    }
+    EXPECT_EQ(
+        run({"evaluate", "--model", path(part), "--data", path("data"), "--compute", "f32", "--max-new-tokens", "3"}),
+        0);
+  }
+}
+
+TEST_F(Verbs, PartsThatAreNoneAreRefused) {
+  const auto refusal = [&](const std::vector<std::string>& options) {
+    const Ran r = ran([&] { return train("run", options); });
+    EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage)) << r.error;
+    return r.error;
+  };
+  const auto with_part = [&](const std::string& part) { return refusal(with(kFull, {"--trainable", part})); };
+  EXPECT_NE(with_part("bias").find("did you mean biases?"), std::string::npos);
+  EXPECT_NE(with_part("last").find("did you mean last-1?"), std::string::npos);
+  EXPECT_NE(with_part("last-3").find("give last-1 to last-2"), std::string::npos);
+  EXPECT_NE(with_part("last-0").find("give last-1 to last-2"), std::string::npos);
+  EXPECT_NE(with_part("encoder").find("use all, last-N, norms or biases"), std::string::npos);
+  EXPECT_NE(refusal(with(kLora, {"--trainable", "norms"})).find("use --method full"), std::string::npos);
+  ASSERT_EQ(run({"quantize", path("model"), path("codes"), "--base", "int8"}), 0);
+  EXPECT_EQ(run({"train", "--model", path("codes"), "--data", path("data"), "--output-dir", path("run"), "--method",
+                 "full", "--trainable", "norms"}),
+            exit_code(ErrorKind::kUsage));
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 

@@ -80,11 +80,13 @@ double relative(const std::vector<float>& truth, const Mat& actual) {
 struct Method {
   const char* file;
   std::vector<std::string> targets;  // empty: full
+  std::vector<std::string> parts{"all"};
+  std::string scope = "both";
 };
 
 void mark(Whisper& w, const Method& m) {
   if (m.targets.empty())
-    train_everything(w);
+    train_everything(w), freeze_others(w, m.parts, m.scope);
   else
     add_lora(w, {.rank = 4, .alpha = 8, .target_modules = m.targets});
 }
@@ -107,6 +109,7 @@ TEST_P(TinyGradients, AreThoseOfAutograd) {
     int compared = 0;
     double worst = 0;
     for_each_parameter(run.model, [&](const std::string& name, Parameter& p) {
+      EXPECT_EQ(p.gradient.empty(), !p.trainable) << name;
       if (!p.trainable) return;
       const TensorView* t = f.find("grad." + name);
       if (!t) t = f.find("grad." + peft_name(name));
@@ -120,6 +123,19 @@ TEST_P(TinyGradients, AreThoseOfAutograd) {
     RecordProperty("worst_gradient", fmt::format("{:.2e}", worst));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Parts, TinyGradients,
+                         testing::Values(Method{"tiny_gradients_full.safetensors", {}, {"biases"}},
+                                         Method{"tiny_gradients_full.safetensors", {}, {"norms"}},
+                                         Method{"tiny_gradients_full.safetensors", {}, {"last-1"}},
+                                         Method{"tiny_gradients_full.safetensors", {}, {"norms", "last-1"}},
+                                         Method{"tiny_gradients_full.safetensors", {}, {"last-2"}, "encoder"},
+                                         Method{"tiny_gradients_full.safetensors", {}, {"all"}, "decoder"}),
+                         [](const auto& i) {
+                           std::string name = fmt::format("{}_{}", fmt::join(i.param.parts, "_"), i.param.scope);
+                           std::erase(name, '-');
+                           return name;
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Methods, TinyGradients,
                          testing::Values(Method{"tiny_gradients_full.safetensors", {}},
@@ -175,6 +191,31 @@ TEST(Recompute, GivesEqualBitsOnTheCpuToo) {
       GTEST_SKIP() << "this CPU cannot multiply " << name_of(compute) << ": " << e.what();
     }
     EXPECT_EQ(gradients[0], gradients[1]) << name_of(compute);
+  }
+}
+
+TEST(Recompute, ServesLayersOfWhichSomeLearn) {
+  for (const std::string part : {"last-1", "norms", "biases"}) {
+    const auto mark_part = [&](Whisper& w) { train_everything(w), freeze_others(w, {part}, "both"); };
+    EXPECT_EQ(gradients_of(make_cpu_backend(DType::kF32), Keep::kEverything, mark_part),
+              gradients_of(make_cpu_backend(DType::kF32), Keep::kInputs, mark_part))
+        << part;
+  }
+}
+
+// An MLP of which only the norm learns is not run in pieces: its gradient would be finished once a piece.
+TEST(Recompute, OfAnMlpWhoseNormLearnsTakesAllItsRows) {
+  WhisperConfig config = tiny_config();
+  config.max_source_positions = 700;
+  for (const auto& [part, piece] : {std::pair("norms", std::int64_t{0}), {"last-1", std::int64_t{0}}}) {
+    Whisper model = make_whisper(config);
+    train_everything(model), freeze_others(model, {part}, "both");
+    Carver count = Carver::counting();
+    const auto backend = make_cpu_backend(DType::kF32);
+    EXPECT_EQ(
+        carve_learning(count, model, *backend, {1, 1400, 6}, Keep::kInputs).encoder.stack.layers.front().mlp.piece,
+        piece)
+        << part;
   }
 }
 

@@ -259,10 +259,13 @@ TEST_P(Linear, WeightGradientAddsToWhatIsThere) {
         bias_terms.data[i] = bias_terms.data[i] * rounding + storage(DType::kF32, bias.data[i]);
       Backend& backend = make({.rows = s.rows, .width = std::max(s.in, s.out)});
       const OwnedMat before = dw;
+      std::vector<float> alone = dbias;
       backend.weight_gradient(dy, x, scale, dw, dbias.data());
       EXPECT_TRUE(within(title("weight_gradient", s, DType::kF32), expected, dw, terms));
       EXPECT_TRUE(
           within(title("bias gradient", s, DType::kF32), bias, reference::read(dbias.data(), s.out), bias_terms));
+      backend.weight_gradient(dy, x, scale, {}, alone.data());
+      EXPECT_EQ(alone, dbias) << title("bias gradient alone", s, DType::kF32);
       dw = before;
       backend.weight_gradient(dy, x, scale, dw, nullptr);
       EXPECT_TRUE(within(title("weight_gradient without bias", s, DType::kF32), expected, dw, terms));

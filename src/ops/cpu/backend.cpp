@@ -68,9 +68,9 @@ class CpuBackend final : public Backend {
     sori::linear_backward(c_, dy, w, add, dx);
   }
   void weight_gradient(ConstMat dy, ConstMat x, float scale, Mat dw, float* dbias) override {
-    require(dy.rows == x.rows && dw.rows == dy.cols && dw.cols == x.cols,
+    require(dy.rows == x.rows && (dw.empty() || (dw.rows == dy.cols && dw.cols == x.cols)),
             "weight_gradient: dy [N, out], x [N, in], dw [out, in]");
-    require(dw.type == DType::kF32, "weight_gradient: dw is f32");
+    require(dw.empty() || dw.type == DType::kF32, "weight_gradient: dw is f32");
     require_compute(dy);
     require_compute(x);
     sori::weight_gradient(c_, dy, x, scale, dw, dbias);

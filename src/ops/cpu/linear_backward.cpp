@@ -129,7 +129,7 @@ void linear_backward(CpuContext& c, ConstMat dy, const BaseWeight& w, bool add, 
 
 void weight_gradient(CpuContext& c, ConstMat dy, ConstMat x, float scale, Mat dw, float* dbias) {
   if (dy.rows == 0) return;
-  dw.size() <= kSmall ? gradient_by_rows(c, dy, x, scale, dw) : gradient_by_tiles(c, dy, x, scale, dw);
+  if (!dw.empty()) dw.size() <= kSmall ? gradient_by_rows(c, dy, x, scale, dw) : gradient_by_tiles(c, dy, x, scale, dw);
   if (dbias) add_column_sums(c, dy, scale, dbias);
 }
 
