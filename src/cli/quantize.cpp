@@ -1,42 +1,163 @@
 #include "base/clock.h"
+#include "base/process_memory.h"
 #include "base/unicode.h"
+#include "cli/calibration_data.h"
 #include "cli/cli.h"
-#include "cli/model_folder.h"
 #include "export/quantise.h"
+#include "lighten/choose_formats.h"
+#include "lighten/sensitivity.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
 
+constexpr const char* kAuto = "auto";
+constexpr const char* kMost = "bf16";                    // 16 bits
+const std::vector<std::string> kFormats{"nf4", "int8"};  // that --base auto gives to layers beside them
+
 struct Options {
-  std::string model, out, base, layers, embedding = "auto";
+  std::string model, out, base, layers, ram, embedding = kAuto;
+  CalibrationOptions calibration;
   bool overwrite = false;
 
   void describe(OptionTable& t) {
     t.argument("MODEL", model, "unquantised model folder in the Hugging Face layout");
     t.argument("OUT", out, "model folder to make");
     std::vector<std::string> bases = file_format_names();
-    bases.emplace_back(kMixedBase);
-    t.choice("base", base, "format of the linear layers; mixed: of each the one that --layers names", bases).required();
+    bases.insert(bases.end(), {kAuto, std::string(kMixedBase)});
+    t.choice("base", base,
+             "format of the linear layers; auto: nf4, and int8 or 16 bits for those that lower the loss on --data most "
+             "for their bytes, while all tensors fit into --ram; mixed: of each the one that --layers names",
+             bases)
+        .required();
+    t.text("ram", ram, "of --base auto: bytes of all tensors together, as 1200M");
+    calibration.describe(t);
     t.path("layers", layers, "config.json of a mixed folder of the same model size: its map of layers to formats");
     t.choice("embedding", embedding,
-             "the tied embedding: 8 bits, which only sori reads, or 16; auto: int8 with nf4, else bf16",
-             {"auto", "int8", "bf16"});
+             "the tied embedding: 8 bits, which only sori reads, or 16; auto: int8 with nf4 and --base auto, else bf16",
+             {kAuto, "int8", "bf16"});
     t.flag("overwrite", overwrite, "replace OUT if it is there");
   }
 
   void check() const {
     if (layers.empty() == (base == kMixedBase))
       throw Error{ErrorKind::kUsage, "--base mixed and --layers go together", "", "give both, or a single format"};
+    const bool measures = base == kAuto;
+    if (ram.empty() == measures || calibration.data.empty() == measures)
+      throw Error{ErrorKind::kUsage, "--base auto, --data and --ram go together", "",
+                  "give all three, or a single format"};
   }
 };
 
-Quantisation quantisation(const Options& o) {
-  if (o.base != kMixedBase) return quantisation_of(*find_file_format(o.base), o.embedding);
+struct Choice {
+  Quantisation how;
+  Json record{};       // where it was measured
+  std::string text{};  // the same in a line
+};
+
+std::uint64_t layer_bytes(const NamedShape& weight, const std::string& format) {
+  return stored_bytes(weight, weight_nowhere(format, weight.shape[0], weight.shape[1]));
+}
+
+// What each layer may be, and what it would cost.
+std::vector<LayerOptions> options_of(const Sensitivity& s) {
+  std::vector<LayerOptions> layers;
+  for (const LayerSensitivity& l : s.layers) {
+    std::vector<FormatOption> options{{kMost, layer_bytes(l.weight, kMost), 0}};
+    for (std::size_t f = 0; f < s.formats.size(); ++f)
+      options.push_back({s.formats[f], layer_bytes(l.weight, s.formats[f]), l.rises[f]});
+    std::ranges::stable_sort(options, {}, &FormatOption::bytes);  // nf4's tables outweigh the codes of tiny layers
+    const auto same = std::ranges::unique(options, {}, &FormatOption::bytes);
+    options.erase(same.begin(), same.end());
+    layers.push_back({l.weight.name, std::move(options)});
+  }
+  return layers;
+}
+
+Json record_of(const Sensitivity& s, const std::vector<LayerOptions>& layers, const FormatChoice& chosen) {
+  Json all = Json::object();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    Json rises = Json::object();
+    for (std::size_t f = 0; f < s.formats.size(); ++f) rises[s.formats[f]] = s.layers[i].rises[f];
+    all[module_of(layers[i].weight)] = {{"format", layers[i].options[chosen.chosen[i]].format}, {"loss_rise", rises}};
+  }
+  return {{"target_tokens", s.tokens}, {"loss", s.loss}, {"loss_rise", chosen.rise}, {"layers", all}};
+}
+
+std::string choice_line(const Sensitivity& s, const std::vector<LayerOptions>& layers, const FormatChoice& chosen) {
+  std::map<std::string, int> counts;
+  for (std::size_t i = 0; i < layers.size(); ++i) ++counts[layers[i].options[chosen.chosen[i]].format];
+  std::string text;
+  for (const auto& [format, count] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, format);
+  text += fmt::format("; loss {:.4f} of a token, expected to rise by {:.3g} (", s.loss, chosen.rise);
+  for (std::size_t f = 0; f < s.formats.size(); ++f) {
+    double sum = 0;
+    for (const LayerSensitivity& l : s.layers) sum += l.rises[f];
+    text += fmt::format("{}all {}: {:.3g}", f == 0 ? "" : ", ", s.formats[f], sum);
+  }
+  return text + ")\n";
+}
+
+// Bytes of everything that is no linear layer, and of the layers in 16 bits.
+struct FixedBytes {
+  std::uint64_t others = 0, sixteen = 0;
+};
+
+FixedBytes fixed_bytes(const Options& o, const WhisperConfig& config, bool int8_embedding) {
+  Quantisation how{.int8_embedding = int8_embedding};
+  FixedBytes b;
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t)) how.layers[t.name] = nullptr, b.sixteen += layer_bytes(t, kMost);
+  b.others = tensor_bytes(o.model, how) - b.sixteen;
+  return b;
+}
+
+// Most bits where they are missed most, under a budget of bytes.
+Choice measured_choice(const Options& o, Log& log) {
+  const ModelFolder model = open_model(o.model);
+  const WhisperConfig& config = model.model.config;
+  const std::uint64_t budget = memory_limit(o.ram);
+  const FixedBytes plain = fixed_bytes(o, config, false),
+                   fixed = o.embedding == "bf16" ? plain : fixed_bytes(o, config, true);
+  if (plain.others + plain.sixteen <= budget)
+    throw Error{ErrorKind::kUsage, fmt::format("fits into {} with 16 bits throughout", format_bytes(budget)), o.model,
+                "use it as it is, or lower --ram"};
+  std::uint64_t least = fixed.others;
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t)) {
+      std::uint64_t bytes = layer_bytes(t, kMost);
+      for (const std::string& format : kFormats) bytes = std::min(bytes, layer_bytes(t, format));
+      least += bytes;
+    }
+  if (least > budget)
+    throw Error{ErrorKind::kMemory,
+                fmt::format("takes {} at least, and the limit is {}", format_bytes(least), format_bytes(budget)),
+                o.model, fmt::format("the nearest that fits is --ram {}K", (least >> 10) + 1)};
+  const CalibrationData data(o.calibration, model);
+  const Sensitivity s =
+      measure_sensitivity(config, *model.file, data.calibration(), kFormats,
+                          [&](std::int64_t done, std::int64_t all) { log.progress("sensitivity", done, all); });
+  const std::vector<LayerOptions> layers = options_of(s);
+  const FormatChoice chosen = choose_formats(layers, budget - fixed.others);
+  LayerFormats formats;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    formats[layers[i].weight] = find_file_format(layers[i].options[chosen.chosen[i]].format);
+  Json record = data.record();
+  record.update(
+      {{"source_sha256", model_hash(model)}, {"budget_bytes", budget}, {"bytes", fixed.others + chosen.bytes}});
+  record.update(record_of(s, layers, chosen));
+  return {quantisation_of(std::move(formats), o.embedding == kAuto ? "int8" : o.embedding), std::move(record),
+          choice_line(s, layers, chosen)};
+}
+
+Choice choose(const Options& o, Log& log) {
+  if (o.base == kAuto) return measured_choice(o, log);
+  if (o.base != kMixedBase) return {quantisation_of(*find_file_format(o.base), o.embedding)};
   const Path config = Path(o.model) / "config.json";
   const Json described = json_get<Json>(read_json(o.layers), "quantization_config", o.layers);
-  return quantisation_of(parse_layer_formats(json_get<Json>(described, "layers", o.layers),
-                                             parse_config(read_json(config), config.string()), o.layers),
-                         o.embedding);
+  return {quantisation_of(parse_layer_formats(json_get<Json>(described, "layers", o.layers),
+                                              parse_config(read_json(config), config.string()), o.layers),
+                          o.embedding)};
 }
 
 struct Kind {
@@ -104,9 +225,11 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
   std::string json_path;
   if (!parse_verb(verb, words, o, json_path)) return 0;
   o.check();
-  const Quantisation how = quantisation(o);
+  const Choice choice = choose(o, log);
+  const Quantisation& how = choice.how;
   QuantiseOptions options;
   options.overwrite = o.overwrite;
+  options.record = choice.record;
   options.progress = [&](std::int64_t done, std::int64_t total) {
     log.progress("quantize: MiB", done >> 20, total >> 20);
   };
@@ -115,6 +238,7 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
   const double seconds = seconds_since(start);
   std::string text = error_table(r);
   if (!how.format) text += format_table(how.layers, r.config);
+  text += choice.text;
   text += fmt::format("{} as {}, embedding {}: {} from {}, {:.1f} s, in {}\n", printable(o.model), how.base(),
                       how.embedding(), format_bytes(r.bytes), format_bytes(r.source_bytes), seconds, printable(o.out));
   text += readers(how);
@@ -130,6 +254,7 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
                          {"bytes", r.bytes},
                          {"seconds", seconds},
                          {"worst", r.worst().name},
+                         {"choice", choice.record},
                          {"layers", layers}});
   return 0;
 }

@@ -18,8 +18,6 @@ constexpr int kSmallWidth = 512;                        // tiny and base: docs/q
 constexpr std::string_view kSixteenBits = "bf16";       // as files call them; f16 stays f16
 constexpr const char* kWeight = ".weight";
 
-std::string module_of(const std::string& weight) { return weight.substr(0, weight.rfind('.')); }
-
 // What a matrix that is not quantised, or a vector, is stored as.
 DType kept_type(const NamedShape& t, DType source) {
   return t.shape.size() > 1 && source == DType::kF32 ? DType::kBF16 : source;
@@ -91,13 +89,9 @@ class QuantisedWeight {
 
  private:
   void make() {
-    FileFormat::WritableParts writable;
-    for (const FilePart& p : format_.parts(numbers_.rows, numbers_.cols))
-      bytes_.emplace_back(*byte_count(p.type, p.shape));
-    for (std::vector<std::byte>& b : bytes_) writable.emplace_back(b);
-    format_.quantise(numbers_, writable);
-    error_ = relative_error(numbers_,
-                            format_.view(numbers_.rows, numbers_.cols, {writable.begin(), writable.end()}, where_));
+    QuantisedNumbers made = quantise(format_, numbers_, where_);
+    error_ = relative_error(numbers_, made.weight);
+    bytes_ = std::move(made.parts);
     file_.drop_pages(source_);
   }
 
@@ -270,11 +264,21 @@ QuantiseReport quantise_model(const Path& model, const Path& target, const Quant
   }
   for (const SideFile& file : quantised_side_files(model, source, how, type))
     write_file(folder.path() / file.name, file.content);
+  if (!options.record.is_null()) write_file(folder.path() / "sensitivity.json", to_text(options.record));
   report.bytes =
       write_tensors(folder.path(), tensors, options.progress, options.max_shard, metadata_of(how, report.source_hash));
   for (std::size_t i = 0; i < weights.size(); ++i) report.layers[i].error = weights[i].error();
   folder.commit();
   return report;
+}
+
+std::uint64_t tensor_bytes(const Path& model, const Quantisation& how) {
+  const SourceModel source = open_hf_model(model);
+  std::uint64_t bytes = 0;
+  for (const TensorInfo& t :
+       quantised_tensors(source.config, how, [&](const NamedShape& t) { return source.file->get(t.name).type; }))
+    bytes += *byte_count(t.type, t.shape);
+  return bytes;
 }
 
 std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source) {

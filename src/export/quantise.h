@@ -35,6 +35,7 @@ struct QuantiseOptions {
   bool overwrite = false;  // replace a target that is not empty
   ByteProgress progress;
   std::uint64_t max_shard = SafetensorsFolderWriter::kMaxShard;
+  Json record{};  // how it was chosen: written as sensitivity.json where there is one
 };
 
 struct QuantiseReport {
@@ -59,6 +60,8 @@ struct QuantiseReport {
 QuantiseReport quantise_model(const Path& model, const Path& target, const Quantisation& how,
                               const QuantiseOptions& options = {});
 
+// Bytes of all tensors that this would write: what a run has resident where no layer leaves memory.
+std::uint64_t tensor_bytes(const Path& model, const Quantisation& how);
 // Bytes of the weights' files that this would write, from shapes alone, where all tensors of the source have one type.
 std::uint64_t quantised_bytes(const WhisperConfig& config, const Quantisation& how, DType source);
 // Bytes of all files of the folder that this would write.

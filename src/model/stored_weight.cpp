@@ -9,8 +9,6 @@ namespace {
 
 constexpr const char* kRemedy = "check that config.json belongs to these weights, or make the folder again";
 
-std::string module_of(const std::string& weight) { return weight.substr(0, weight.rfind('.')); }
-
 // The quantised format that a weight's parts are named by; nullptr when there is none.
 const FileFormat* format_in(const TensorFile& file, const NamedShape& wanted) {
   if (!is_quantisable(wanted)) return nullptr;
@@ -55,6 +53,8 @@ std::uint64_t StoredWeight::bytes() const {
 }
 
 bool is_quantisable(const NamedShape& t) { return is_linear(t) || t.name == kTokenEmbedding; }
+
+std::string module_of(const std::string& weight) { return weight.substr(0, weight.rfind('.')); }
 
 std::string part_name(const std::string& weight, const FileFormat& format, const std::string& key) {
   if (weight != kTokenEmbedding) return module_of(weight) + key;

@@ -25,6 +25,9 @@ inline constexpr const char* kTokenEmbedding = "model.decoder.embed_tokens.weigh
 // Can be quantised: a linear layer or the token embedding.
 bool is_quantisable(const NamedShape& t);
 
+// "model.encoder.layers.0.fc1.weight" -> "model.encoder.layers.0.fc1"
+std::string module_of(const std::string& weight);
+
 // The name of a part of a quantised weight: "...q_proj.weight", ".SCB" -> "...q_proj.SCB". The embedding's codes have a
 // name of their own, "...embed_tokens.weight.int8": what peers find under "...embed_tokens.weight" they take for
 // numbers.

@@ -244,6 +244,19 @@ class Fp8Format : public FileFormat {
 
 }  // namespace
 
+QuantisedNumbers quantise(const FileFormat& format, const Numbers& numbers, const std::string& where) {
+  QuantisedNumbers made;
+  for (const FilePart& p : format.parts(numbers.rows, numbers.cols)) {
+    std::size_t bytes = size_of(p.type);
+    for (const std::int64_t n : p.shape) bytes *= static_cast<std::size_t>(n);
+    made.parts.emplace_back(bytes);
+  }
+  const FileFormat::WritableParts writable(made.parts.begin(), made.parts.end());
+  format.quantise(numbers, writable);
+  made.weight = format.view(numbers.rows, numbers.cols, {writable.begin(), writable.end()}, where);
+  return made;
+}
+
 const std::vector<const FileFormat*>& file_formats() {
   static const Int8Format int8;
   static const Nf4Format nf4;

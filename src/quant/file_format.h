@@ -52,6 +52,13 @@ class FileFormat {
   virtual Json config(const std::string& dtype) const = 0;
 };
 
+// Numbers that were quantised, in memory of their own.
+struct QuantisedNumbers {
+  std::vector<std::vector<std::byte>> parts;  // as the format lists them
+  BaseWeight weight;                          // what they are, where they lie in `parts`
+};
+QuantisedNumbers quantise(const FileFormat& format, const Numbers& numbers, const std::string& where);
+
 const std::vector<const FileFormat*>& file_formats();
 const FileFormat* find_file_format(std::string_view name);  // nullptr for "f32", "bf16", ...
 std::vector<std::string> file_format_names();

@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include "base/clock.h"
+#include "train/lay_out.h"
 
 namespace sori {
 namespace {
@@ -16,12 +17,6 @@ MicroBatchOptions micro_batch_options(const std::vector<Utterance>& utterances, 
           .step = static_cast<std::size_t>(plan.samples_per_step()),
           .frames = plan.batch * maker.most_frames(utterances),
           .tokens = plan.batch * longest_labels(utterances, maker)};
-}
-
-// The dead rows of a side.
-void zero_behind(const Rows& rows, Mat m) {
-  const RowSpan last = rows.spans.back();
-  set_zero(m.row_range(last.first + last.count, m.rows - last.first - last.count));
 }
 
 Error not_a_number(const char* what, std::int64_t step, const std::string& ids) {
@@ -92,29 +87,17 @@ std::string Trainer::ids() {
 
 double Trainer::micro_batch(std::span<const Example> examples, const Pass& pass, float scale) {
   const Loss loss{scale, plan_.label_smoothing};
-  lay_out(examples, batch_);
+  lay_out(examples, items_, batch_, memory_.mel);
   if (!plan_.cache) return forward_backward(pass, model_, batch_, loss, memory_);
   read_states(examples, pass);
   return forward_backward_from_states(pass, model_, batch_, loss, memory_);
-}
-
-void Trainer::lay_out(std::span<const Example> examples, Batch& batch) {
-  items_.clear();
-  for (const Example& e : examples) items_.push_back({e.sample, e.frames, e.input, e.target});
-  batch.assign(items_);
-  const Mat mel = memory_.mel.top(batch.frames.total);
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    const RowSpan rows = batch.frames.spans[i];
-    std::memcpy(mel.row<float>(rows.first), examples[i].mel.data(), examples[i].mel.size() * sizeof(float));
-  }
-  zero_behind(batch.frames, mel);
 }
 
 void Trainer::read_states(std::span<const Example> examples, const Pass& pass) {
   const Mat states = memory_.encoder.norm.y.top(batch_.audio.total);
   for (std::size_t i = 0; i < examples.size(); ++i) {
     if (plan_.cache->has(examples[i].utterance, batch_.audio.spans[i].count)) continue;
-    lay_out(examples.subspan(i, 1), alone_);
+    lay_out(examples.subspan(i, 1), items_, alone_, memory_.mel);
     encoder_forward(pass, model_.encoder, alone_, memory_.mel.top(alone_.frames.total), memory_.encoder,
                     memory_.scratch);
     plan_.cache->put(examples[i].utterance, states.top(alone_.audio.spans.front().count));

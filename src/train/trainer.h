@@ -64,7 +64,6 @@ class Trainer {
   StepReport step(Loader& loader);
   AdamW update() const;
   double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
-  void lay_out(std::span<const Example> examples, Batch& batch);          // and their features in memory_.mel
   void read_states(std::span<const Example> examples, const Pass& pass);  // of batch_, from the cache
 
   Whisper& model_;
