@@ -52,6 +52,8 @@ const std::vector<Verb>& verbs() {
        "sori import whisper-base-ct2/ whisper-base/", run_import},
       {"quantize", "model", "store a model's frozen matrices in 8 or 4 bits",
        "sori quantize whisper-base/ whisper-base-nf4/ --base nf4", run_quantize},
+      {"prune", "model", "leave out the layers that a model misses least",
+       "sori prune whisper-base/ whisper-base-10/ --drop-layers 2 --data data/", run_prune},
       {"merge", "model", "fold an adapter into its model", "sori merge whisper-base/ run/ tuned/ --dtype f16",
        run_merge},
       {"plan", "train", "say what a run will take, before it starts",

@@ -55,6 +55,7 @@ int run_prepare(const Verb&, const std::vector<std::string>&, Log&);
 int run_inspect(const Verb&, const std::vector<std::string>&, Log&);
 int run_import(const Verb&, const std::vector<std::string>&, Log&);
 int run_quantize(const Verb&, const std::vector<std::string>&, Log&);
+int run_prune(const Verb&, const std::vector<std::string>&, Log&);
 int run_merge(const Verb&, const std::vector<std::string>&, Log&);
 int run_plan(const Verb&, const std::vector<std::string>&, Log&);
 int run_train(const Verb&, const std::vector<std::string>&, Log&);

@@ -140,7 +140,8 @@ std::vector<SideFile> side_files(const Path& source, const WhisperConfig& config
       {"vocab.json", [&] { return tokens.vocab_json(); }},
       {"merges.txt", [&] { return tokens.merges_txt(); }},
       {"added_tokens.json", [&] { return to_text(tokens.added_tokens()); }},
-      {"normalizer.json", {}}};
+      {"normalizer.json", {}},
+      {"pruning.json", {}, Copied::kAll}};
   std::vector<SideFile> made;
   for (const File& file : files) {
     if (copied >= file.since && std::filesystem::exists(source / file.name, code))

@@ -89,9 +89,13 @@ double forward_backward_from_states(const Pass& p, Whisper& model, const Batch& 
 }
 
 double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
+  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
+  return forward_loss_from_states(p, model, b, loss, m);
+}
+
+double forward_loss_from_states(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m) {
   const std::int64_t text = b.text.total;
   const auto losses = m.losses.first(static_cast<std::size_t>(text));
-  encoder_forward(p, model.encoder, b, m.mel.top(b.frames.total), m.encoder, m.scratch);
   decoder_forward(p, model.decoder, b, m.encoder.norm.y.top(b.audio.total), m.decoder, m.scratch);
   p.backend.cross_entropy(m.decoder.norm.y.top(text), model.decoder.embed_tokens.weight.weight, b.targets, 1,
                           loss.label_smoothing, losses, {}, {});

@@ -34,5 +34,6 @@ double forward_backward(const Pass& p, Whisper& model, const Batch& b, const Los
 double forward_backward_from_states(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
 // The sum alone, without dropout's and backward's memory being touched.
 double forward_loss(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
+double forward_loss_from_states(const Pass& p, Whisper& model, const Batch& b, const Loss& loss, LearnMemory& m);
 
 }  // namespace sori
