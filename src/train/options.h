@@ -216,9 +216,9 @@ struct TrainOptions {
     return c;
   }
   // What --method full learns.
-  void mark_full(Whisper& model) const {
-    train_everything(model, matrices());
-    freeze_others(model, trainable, target_scope);
+  void mark_full(Whisper& whisper) const {
+    train_everything(whisper, matrices());
+    freeze_others(whisper, trainable, target_scope);
   }
   double peak_rate() const { return learning_rate > 0 ? learning_rate : method == "lora" ? 1e-3 : 1e-4; }
   std::int64_t steps(std::size_t utterances) const {

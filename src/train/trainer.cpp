@@ -162,7 +162,7 @@ void Trainer::tap_first(BackwardTap& tap) {
   const MicroBatch samples = batches_.of_step(0).front();
   Loader loader(utterances_, maker_, batches_,
                 {.start = 0, .end = static_cast<std::uint64_t>(plan_.samples_per_step())});
-  lay_out(loader.next(), batch_);
+  lay_out(loader.next(), items_, batch_, memory_.mel);
   const Loss loss{1.0f / static_cast<float>(tokens_of({samples})), plan_.label_smoothing};
   if (!std::isfinite(forward_backward(pass, model_, batch_, loss, memory_)))
     throw not_a_number("loss", 1, ids(samples));
