@@ -28,9 +28,9 @@ struct TrainingSettings {
 
 // What is wanted of a training beside its weights.
 struct Wanted {
-  std::set<std::string> splits;  // judged on
-  std::set<std::string>
-      formats;         // quantised to, merged with its base where it is an adapter, and judged on report_split
+  std::set<std::string> splits{};  // judged on
+  // Quantised to, merged with its base where it is an adapter, and judged on report_split.
+  std::set<std::string> formats{};
   bool guard = false;  // what it broke: guard.json
 
   void add(const Wanted& other) {
