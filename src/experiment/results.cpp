@@ -161,20 +161,26 @@ class Summary {
     return group;
   }
 
-  // What each format makes of the group's errors, where every seed was quantised to it.
+  // What each format makes of the errors of those seeds that were quantised to it.
   Json quantised(const Group& g) const {
     Json all = Json::array();
-    const std::vector<UtteranceCounts> before = counts(g, grid_.report_split);
     for (const std::string& format : formats_) {
-      std::vector<UtteranceCounts> after;
+      std::vector<UtteranceCounts> before, after;
+      std::string key = "in " + format;
       for (const std::string& training : g.trainings)
-        if (const Json* score = quantised_score_of(results_, training, format))
-          after.push_back(counts_of(*score, where_of(training, "in " + format)));
-      if (after.size() != before.size()) continue;
-      const std::string key = g.key("in " + format);
+        if (const Json* score = quantised_score_of(results_, training, format)) {
+          const std::string where = where_of(training, "in " + format);
+          after.push_back(counts_of(*score, where));
+          before.push_back(counts_of(*score_of(results_, training, grid_.report_split), training));
+          key += " " + training;
+        }
+      if (after.empty()) continue;
+      const Interval was = interval(known_, key + ", before", [&] { return bootstrap_rate(before); });
       const Interval cer = interval(known_, key, [&] { return bootstrap_rate(after); });
       const Interval ratio = interval(known_, key + " / itself", [&] { return bootstrap_ratio(after, before); });
       all.push_back({{"format", format},
+                     {"seeds", after.size()},
+                     {"before", was.value},
                      {"cer", cer.value},
                      {"cer_low", cer.low},
                      {"cer_high", cer.high},
@@ -389,7 +395,7 @@ std::string table_of(const Json& s) {
     for (const Json& q : g.value("quantised", Json::array()))
       text += fmt::format("{}, {} steps: {} then quantised to {}: {} ({} before)\n", g.at("arm").get<std::string>(),
                           g.at("steps").get<std::int64_t>(), g.at("row").get<std::string>(),
-                          q.at("format").get<std::string>(), percent(q.at("cer")), percent(g.at("cer")));
+                          q.at("format").get<std::string>(), percent(q.at("cer")), percent(q.at("before")));
   for (const Json& p : s.at("parity"))
     text += fmt::format("{}: {} reaches {} {}\n", p.at("arm").get<std::string>(), p.at("row").get<std::string>(),
                         percent(p.at("target_cer")),

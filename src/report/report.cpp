@@ -138,8 +138,8 @@ class Report {
             {}};
     for (const GroupResult& g : e_.groups)
       for (const QuantisedScore& q : g.quantised)
-        t.rows.push_back({g.arm, g.label, whole(g.steps), fmt::format("{}", g.seeds.size()), percent(g.cer), q.format,
-                          percent(q.cer), times(q.ratio)});
+        t.rows.push_back({g.arm, g.label, whole(g.steps), whole(q.seeds), percent(q.before), q.format, percent(q.cer),
+                          times(q.ratio)});
     add(s, say_(words::kQuantisedNote), t);
     return s;
   }

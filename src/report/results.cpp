@@ -141,7 +141,8 @@ RunResult read_run(const Reader& r) {
 }
 
 QuantisedScore read_quantised(const Reader& r) {
-  return {r.text("format"), r.estimate("cer", "cer_"), r.estimate("ratio", "ratio_")};
+  return {r.text("format"), r.needed_count("seeds"), r.number("before"), r.estimate("cer", "cer_"),
+          r.estimate("ratio", "ratio_")};
 }
 
 GroupResult read_group(const Reader& r) {

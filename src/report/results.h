@@ -55,6 +55,8 @@ struct RunResult {
 // What a format makes of errors when trained weights are quantised to it; ratio: after to before.
 struct QuantisedScore {
   std::string format;
+  std::int64_t seeds = 0;  // that were quantised
+  std::optional<double> before{};
   Estimate cer, ratio;
 };
 

@@ -188,9 +188,12 @@ TEST_F(Results, AFormatAfterTrainingIsComparedWithWhatTheTrainingGave) {
   EXPECT_DOUBLE_EQ(after.at("ratio").get<double>(), 2);
   EXPECT_DOUBLE_EQ(after.at("ratio_low").get<double>(), 2);
   EXPECT_THAT(table_of(s), ::testing::HasSubstr("nf4 then quantised to nf4: 45.00 % (22.50 % before)"));
-  // Not of a group that lacks a seed.
+  // Of the seeds that were quantised alone: 2 and 2 errors before, 4 and 4 after.
   results[Training{"nf4", 20, 1, 1e-3}.name()].erase("quantised");
-  EXPECT_FALSE(summary().at("groups")[0].contains("quantised"));
+  const Json one = summary().at("groups")[0].at("quantised")[0];
+  EXPECT_EQ(one.at("seeds"), 1);
+  EXPECT_DOUBLE_EQ(one.at("before").get<double>(), 0.2);
+  EXPECT_DOUBLE_EQ(one.at("cer").get<double>(), 0.4);
 }
 
 }  // namespace
