@@ -302,7 +302,7 @@ class Run {
 
   void choose_what_learns() {
     if (o_.method == "full") {
-      if (find_file_format(model_.base))
+      if (is_quantised(model_.base))
         throw Error{ErrorKind::kUsage,
                     fmt::format("is quantised ({}), and a whole model is saved in plain numbers", model_.base),
                     o_.model, "train the unquantised model, or adapters on this one (--method lora)"};
@@ -390,10 +390,10 @@ class Run {
   void check_start(const std::string& base) const {
     if (o_.init_lora_weights != "loftq") return;
     const std::string option = "--init-lora-weights loftq";
-    if (find_file_format(model_.base))
+    if (is_quantised(model_.base))
       throw Error{ErrorKind::kUsage,
                   fmt::format("{} is quantised ({}) and has no original weights", o_.model, model_.base), option,
-                  fmt::format("name the unquantised model it was made from, and --base {}", model_.base)};
+                  "name the unquantised model it was made from, with --base nf4 or --base int8"};
     if (!find_file_format(base))
       throw Error{ErrorKind::kUsage, fmt::format("starts from what a quantised base lost, and this one is {}", base),
                   option, "add --base nf4 or --base int8"};
@@ -450,13 +450,9 @@ class Run {
                      {"window_seconds", practised_seconds(data_.train)},
                      {"data_hash", data_.hash},
                      {"base", model_.base}};
-    info.write_side_files = [this](const Path& folder) {
+    info.write_side_files = [this, metadata = info.metadata](const Path& folder) {
       write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
-      adjust_configs(folder, o_.matrices(),
-                     {{"language", speech_.language},
-                      {"task", speech_.task},
-                      {"audio_context", name_of(context_)},
-                      {"window_seconds", practised_seconds(data_.train)}});
+      adjust_configs(folder, o_.matrices(), metadata);
     };
     return info;
   }

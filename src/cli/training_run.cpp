@@ -168,8 +168,7 @@ void TrainingRun::judge(const std::string& split) {
   const Path json = folder_ / (split + ".json"), predictions = folder_ / (split + ".jsonl");
   std::vector<std::string> words = of_evaluation("evaluate", split, json);
   words.insert(words.end(), {"--model", whole_model() ? run().string() : model_});
-  if (!whole_model() && !options_.empty())
-    words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
+  if (!whole_model() && !options_.empty()) add_adapter(words);
   const bool reported = split == settings_.report_split, show = settings_.show_text && reported;
   if (show) words.insert(words.end(), {"--predictions", predictions.string()});
   const auto start = Clock::now();
@@ -187,6 +186,10 @@ std::vector<std::string> TrainingRun::of_evaluation(const char* verb, const std:
   std::vector<std::string> words = words_of(settings_.evaluate);
   words.insert(words.begin(), {verb, "--data", settings_.data.string(), "--split", split, "--json", json.string()});
   return words;
+}
+
+void TrainingRun::add_adapter(std::vector<std::string>& words) const {
+  words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
 }
 
 void TrainingRun::judge_quantised(const std::set<std::string>& formats) {
@@ -221,7 +224,7 @@ void TrainingRun::guard() {
   if (whole_model())
     words.insert(words.end(), {"--tuned", run().string()});
   else
-    words.insert(words.end(), {"--adapter", run().string(), "--base", options_.value("base", "model")});
+    add_adapter(words);
   if (!settings_.english.empty()) words.insert(words.end(), {"--english", settings_.english.string()});
   const int code = child(words);
   if (code != 0 && code != kExitNotSafe && !stopped_) fail(code);

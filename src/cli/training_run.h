@@ -68,6 +68,7 @@ class TrainingRun {
   void judge(const std::string& split);
   void judge_quantised(const std::set<std::string>& formats);
   void guard();
+  void add_adapter(std::vector<std::string>& words) const;
   std::vector<std::string> of_evaluation(const char* verb, const std::string& split, const Path& json) const;
   void fail(int code);
   void write() const;

@@ -14,18 +14,24 @@ bool failed(const Json& result) { return result.contains("error"); }
 
 Json finite(double x) { return std::isfinite(x) ? Json(x) : Json(); }
 
-const Json* score_of(const TrainingResults& results, const std::string& training, const std::string& split) {
+// Of a training that did not fail; nullptr where there is none yet.
+const Json* result_of(const TrainingResults& results, const std::string& training) {
   const auto found = results.find(training);
-  if (found == results.end() || failed(found->second)) return nullptr;
-  const Json& scores = json_member(found->second, "scores", training);
+  return found == results.end() || failed(found->second) ? nullptr : &found->second;
+}
+
+const Json* score_of(const TrainingResults& results, const std::string& training, const std::string& split) {
+  const Json* result = result_of(results, training);
+  if (!result) return nullptr;
+  const Json& scores = json_member(*result, "scores", training);
   return scores.contains(split) ? &scores.at(split) : nullptr;
 }
 
 // Of what a training gave and was then quantised to a format.
 const Json* quantised_score_of(const TrainingResults& results, const std::string& training, const std::string& format) {
-  const auto found = results.find(training);
-  if (found == results.end() || failed(found->second) || !found->second.contains("quantised")) return nullptr;
-  const Json& scores = found->second.at("quantised");
+  const Json* result = result_of(results, training);
+  if (!result || !result->contains("quantised")) return nullptr;
+  const Json& scores = result->at("quantised");
   return scores.contains(format) ? &scores.at(format) : nullptr;
 }
 
