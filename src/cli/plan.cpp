@@ -136,6 +136,7 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
     r.judge->frames = longest_context(judged, context, window);
   r.utterances = utterances.size() + judged.size();
   p.counts = counts_of(o.train, utterances.size(), judged.size());
+  p.counts.learnt = average_lengths(utterances, maker), p.counts.heard = average_lengths(judged, maker);
   const auto samples = static_cast<std::uint64_t>(p.counts.steps * o.train.samples_per_step());
   p.counts.keeps_states =
       keeps_states(o.train.encoder_cache, p.model, samples, utterances.size(), o.train.no_speech_share);

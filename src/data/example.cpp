@@ -93,6 +93,20 @@ std::int64_t longest_context(const std::vector<Utterance>& utterances, AudioCont
   return most;
 }
 
+AverageLengths average_lengths(const std::vector<Utterance>& utterances, const ExampleMaker& maker) {
+  if (utterances.empty()) return {};
+  const ExampleOptions& o = maker.options();
+  const auto window = static_cast<double>(o.frames);
+  double frames = 0, tokens = 0;
+  for (const Utterance& u : utterances) {
+    const auto own = static_cast<double>(context_frames(o.context, u.duration, o.frames));
+    frames += own + o.full_share * (window - own);
+    tokens += static_cast<double>(maker.labels(u).input.size());
+  }
+  const auto n = static_cast<double>(utterances.size());
+  return {std::llround(frames / n), std::llround(tokens / n)};
+}
+
 std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker) {
   std::vector<char> fits(utterances.size());
   parallel_for(std::ssize(utterances), [&](std::int64_t i) { fits[i] = maker.labels_fit(utterances[i]); });

@@ -68,6 +68,12 @@ class ExampleMaker {
 // Frames that the encoder reads of the longest of them; at most `window`.
 std::int64_t longest_context(const std::vector<Utterance>& utterances, AudioContext context, std::int64_t window);
 
+// Of the average utterance, as training reads it: what a step takes. What must fit is the longest.
+struct AverageLengths {
+  std::int64_t frames = 0, tokens = 0;  // rounded; 0 of no utterances
+};
+AverageLengths average_lengths(const std::vector<Utterance>& utterances, const ExampleMaker& maker);
+
 // Removes the utterances whose labels do not fit into the decoder and returns their ids, in order.
 std::vector<std::string> drop_long_labels(std::vector<Utterance>& utterances, const ExampleMaker& maker);
 

@@ -12,10 +12,12 @@ double learning_numbers(Whisper& model) {
   return numbers;
 }
 
+std::int64_t either(std::int64_t average, std::int64_t longest) { return average > 0 ? average : longest; }
+
 // Windows are decoded side by side, and each writes as many tokens.
 std::optional<double> seconds_to_judge(Whisper& model, Compute compute, const RecognizerLimits& limits,
-                                       std::int64_t labels, const MachineRates& rates) {
-  const std::int64_t states = (limits.frames + 1) / 2,
+                                       std::int64_t frames, std::int64_t labels, const MachineRates& rates) {
+  const std::int64_t states = (frames + 1) / 2,
                      tokens = std::clamp<std::int64_t>(labels - limits.prompt, 1, limits.new_tokens);
   const auto window = rates.seconds(compute, encode_work(model, states)),
              token = rates.seconds(compute, token_work(model, limits.batch, states, limits.prompt + tokens));
@@ -27,7 +29,9 @@ std::optional<double> seconds_to_judge(Whisper& model, Compute compute, const Re
 
 std::optional<RunTimes> estimate_times(Whisper& model, const RunRequest& r, const RunChoice& c, const RunCounts& counts,
                                        const MachineRates& rates) {
-  StepShape shape{c.batch, (r.frames + 1) / 2, r.tokens, c.keep};
+  // Nothing is padded to a batch mate, so utterances take what the average one takes.
+  const std::int64_t frames = either(counts.learnt.frames, r.frames), tokens = either(counts.learnt.tokens, r.tokens);
+  StepShape shape{c.batch, (frames + 1) / 2, tokens, c.keep};
   const auto whole = rates.seconds(r.compute, step_work(model, shape));
   shape.from_states = counts.keeps_states;
   const auto micro_batch = rates.seconds(r.compute, step_work(model, shape));
@@ -39,7 +43,9 @@ std::optional<RunTimes> estimate_times(Whisper& model, const RunRequest& r, cons
   t.run = static_cast<double>(counts.steps) * t.step;
   if (counts.steps > 0) t.run += static_cast<double>(counts.utterances) * encoder;
   if (!c.limits.judge) return t;
-  const auto judged = seconds_to_judge(model, r.compute, *c.limits.judge, r.tokens, rates);
+  const auto judged =
+      seconds_to_judge(model, r.compute, *c.limits.judge, either(counts.heard.frames, c.limits.judge->frames),
+                       either(counts.heard.tokens, r.tokens), rates);
   if (!judged) return std::nullopt;
   t.judged = *judged;
   t.evaluations = static_cast<double>(counts.evaluations * counts.judged) * t.judged;

@@ -121,6 +121,17 @@ TEST_F(ContextTest, AShareOfTheSamplesIsReadInFullWindows) {
   EXPECT_EQ(frames(20), std::vector<std::int64_t>(20, 400));
 }
 
+TEST_F(ContextTest, TheAverageUtteranceIsAsTrainingReadsIt) {
+  double tokens = 0;
+  for (const Utterance& u : utterances_) tokens += 5 + static_cast<double>(u.text.size());  // prompt, blank, text
+  for (share = 0; share <= 1; share += 0.25) {
+    const AverageLengths average = average_lengths(utterances_, ExampleMaker(tokenizer_, options()));
+    EXPECT_EQ(average.frames, std::llround(192 + share * (400 - 192)));
+    EXPECT_EQ(average.tokens, std::llround(tokens / static_cast<double>(utterances_.size())));
+  }
+  EXPECT_EQ(average_lengths({}, ExampleMaker(tokenizer_, options())).frames, 0);
+}
+
 // Silence or noise as long as the utterance, and no text; the same draw is the same sound.
 TEST_F(LoaderTest, AShareOfTheSamplesIsSoundWithoutSpeech) {
   const ExampleMaker maker(tokenizer_, {.frames = 100, .no_speech_share = 0.25, .seed = 3});

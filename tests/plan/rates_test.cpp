@@ -171,6 +171,15 @@ TEST_F(Times, OfEvaluationsGoByUtterancesAndTokens) {
   EXPECT_EQ(estimate({10, 7, 2, 50, false}).evaluations, 0);
 }
 
+TEST_F(Times, AreThoseOfTheAverageUtteranceWhereUtterancesAreKnown) {
+  RunCounts counts{.steps = 10, .utterances = 7, .evaluations = 2, .judged = 50};
+  counts.learnt = {601, 21}, counts.heard = {400, 14};
+  const RunTimes t = estimate(counts);
+  EXPECT_DOUBLE_EQ(t.step, 4 * rates.seconds(kF32, step_work(model, {2, 301, 21})).value());
+  EXPECT_DOUBLE_EQ(t.judged, rates.seconds(kF32, encode_work(model, 200)).value() +
+                                 10 * rates.seconds(kF32, token_work(model, 8, 200, 14)).value() / 8);
+}
+
 TEST_F(Times, AreNotToldOfATypeThatWasNotMeasured) {
   request.compute = DType::kBF16;
   choice.limits.judge.reset();
