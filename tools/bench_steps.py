@@ -8,8 +8,8 @@ Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW
 peer's with AdamW states in bf16, sori's in `sori experiment memory`: layers recomputed, 8-bit AdamW fused into backward, sound read. Each setting is a process of its own, sori's
 and the peer's in turn, as many times as --rounds says; a figure is the median of its steps after the first of each process, so the peer's
 compiling is not counted. Settings of both: products in f32 or bf16 (autocast for the peer), layers recomputed or not; of the peer also
-torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"), --without leaves out those that hold a word ("compiled"). On an
-int8 base sori's products are also those of codes (int8_bf16). --isa limits both to the instructions of smaller CPUs (MKL may
+torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"), --without leaves out those that hold a word ("compiled"). On a
+quantised base sori's products are also those of codes (int8_bf16). --isa limits both to the instructions of smaller CPUs (MKL may
 obey on Intel's alone). Memory is the process's own peak (VmHWM): of the whole process for sori, and of the steps after the first alone for the peer, whose loading and
 compiling need more.
 """
@@ -81,7 +81,7 @@ def settings(full, base):
             kept = "layers recomputed" if recompute else "everything kept"
             if recompute or not full:
                 found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
-            if compute == "bf16" and base == "int8" and not full:
+            if compute == "bf16" and base != "model" and not full:
                 found[f"sori int8_bf16, {kept}"] = ("sori", "int8_bf16", recompute, False)
             found[f"peer {compute}, {kept}"] = ("peer", compute, recompute, False)
             found[f"peer {compute}, {kept}, compiled"] = ("peer", compute, recompute, True)

@@ -17,16 +17,18 @@ void JudgeOptions::describe(OptionTable& t) {
 }
 
 void JudgeOptions::describe_decoding(OptionTable& t) {
-  t.choice("compute", compute,
-           "type of products; auto times f32 and bf16; int8_bf16: the encoder multiplies the codes of an int8 base",
-           {"auto", "f32", "bf16", "int8_bf16"});
+  t.choice(
+      "compute", compute,
+      "type of products; auto times f32 and bf16; int8_bf16: the encoder multiplies 8-bit codes, on a quantised base",
+      {"auto", "f32", "bf16", "int8_bf16"});
   t.choice("audio-context", audio_context,
            "how much silence the encoder reads after the sound: all that fills 30 s, or little; auto: as in training",
            audio_context_choices());
-  t.integer("window-seconds", window_seconds,
-            "recordings that do not fit a window of 30 s are cut at pauses into pieces of at most so many; 0: as long as "
-            "what the model was tuned on, if that is stated, else 30",
-            0, 30)
+  t.integer(
+       "window-seconds", window_seconds,
+       "recordings that do not fit a window of 30 s are cut at pauses into pieces of at most so many; 0: as long as "
+       "what the model was tuned on, if that is stated, else 30",
+       0, 30)
       .also("chunk-length-s");
   t.integer("max-new-tokens", max_new_tokens, "longest text of a window, in tokens", 1, kMaxNewTokens)
       .also("generation-max-length");

@@ -192,7 +192,8 @@ std::optional<double> tuned_window(const ModelFolder& model, const AdapterFolder
   double seconds = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seconds);
   if (error != std::errc() || end != word.data() + word.size() || !(seconds >= 1 && seconds <= 30))
-    throw Error{ErrorKind::kInput, fmt::format("window_seconds \"{}\" is no length of 1 to 30 seconds", printable(word)),
+    throw Error{ErrorKind::kInput,
+                fmt::format("window_seconds \"{}\" is no length of 1 to 30 seconds", printable(word)),
                 model.path.string(), "remove that key from the adapter's metadata or from generation_config.json"};
   return seconds;
 }
@@ -213,9 +214,9 @@ Compute choose_compute(const std::string& asked, const std::string& base, const 
 
 void require_int8_products(const std::string& base) {
   const std::string option = fmt::format("--compute {}", name_of(kInt8Compute));
-  if (base != Int8::kFormat)
-    throw Error{ErrorKind::kUsage, fmt::format("multiplies the codes of an int8 base, and this one is {}", base),
-                option, "add --base int8, or use --compute bf16"};
+  if (!is_quantised(base))
+    throw Error{ErrorKind::kUsage, fmt::format("multiplies the codes of a quantised base, and this one is {}", base),
+                option, "add --base int8 or --base nf4, or use --compute bf16"};
   if (!has_int8_products())
     throw Error{ErrorKind::kUsage, "this CPU has no products of 8-bit codes (AVX-512 VNNI)", option,
                 "use --compute bf16"};

@@ -61,7 +61,7 @@ AudioContext choose_context(const std::string& asked, std::optional<AudioContext
 // Resolves --compute for a model and the format of its base: auto times one product of the model's shape and logs the
 // choice.
 Compute choose_compute(const std::string& asked, const std::string& base, const WhisperConfig& config, Log& log);
-// Error kUsage where codes cannot be multiplied: of another base than int8, or on this CPU.
+// Error kUsage where codes cannot be multiplied: of a base that has none, or on this CPU.
 void require_int8_products(const std::string& base);
 
 std::string model_hash(const ModelFolder& model);

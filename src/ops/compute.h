@@ -9,9 +9,10 @@
 
 namespace sori {
 
-// type: of what enters products, f32 or bf16. int8: where an epilogue allows it and the weight is int8, activations are
-// quantised too, a scale a row as the weight's (LLM.int8() without its outliers), and codes are multiplied: y = the sum
-// of products of codes, exact, times both scales in f32. CTranslate2 calls this int8_bfloat16.
+// type: of what enters products, f32 or bf16. int8: where an epilogue allows it and the weight is quantised,
+// activations become 8-bit codes too, a scale a row (LLM.int8() without its outliers), and codes are multiplied: y =
+// the sum of products of codes, exact, times both scales in f32. A weight of another format than int8 is quantised to
+// it a row at a time, which adds little to what its own format has lost. CTranslate2 calls this int8_bfloat16.
 struct Compute {
   DType type = DType::kF32;
   bool int8 = false;

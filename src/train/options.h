@@ -69,7 +69,7 @@ struct TrainOptions {
              bases);
     t.choice("compute", compute,
              "type of what enters products; bf16 needs half the memory; auto times both; int8_bf16: as bf16, and in "
-             "forward the encoder multiplies the codes of an int8 base",
+             "forward the encoder multiplies 8-bit codes, on a quantised base",
              {"auto", "f32", "bf16", "int8_bf16"});
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 

@@ -52,7 +52,6 @@ TEST_F(MixedBase, IsNeitherQuantisedAgainNorTrainedWholeNorMeasured) {
   const Ran bench = ran([&] { return run({"bench", "--model", path("mixed"), "--compute", "f32"}); });
   EXPECT_EQ(bench.code, exit_code(ErrorKind::kUsage));
   EXPECT_THAT(bench.error, HasSubstr("mixes formats"));
-  EXPECT_EQ(train_on("mixed", "run", {"--compute", "int8_bf16"}), exit_code(ErrorKind::kUsage));
 }
 
 // The numbers of the original model, and those of the mixed base.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <optional>
 
 #include "base/rng.h"
 #include "ops/backend.h"
@@ -37,6 +38,11 @@ TEST(Int8Codes, OfRowsAreThoseOfTheFormat) {
     for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
       const float absmax = quantise_int8({x.data() + r * n, n}, expected);
       EXPECT_EQ(steps[r], absmax * (1.0f / 127.0f)) << cols << ", row " << r;
+      std::vector<std::int8_t> weights(n + 1, 77);
+      EXPECT_EQ(kernels::encode_weights(ConstMat(x.data() + r * n, 1, cols), weights.data()), steps[r]);
+      EXPECT_EQ(weights.back(), 77);
+      weights.pop_back();
+      EXPECT_EQ(weights, expected) << cols << ", row " << r;
       for (std::size_t c = 0; c < n; ++c)
         ASSERT_EQ(codes[r * n + c], expected[c] + kernels::kCodeOffset) << cols << ", " << r << ", " << c;
     }
@@ -113,15 +119,17 @@ TEST_P(Int8Products, AreTheDefinition) {
                                    {1600, 33, 20},
                                    {64, 7, 448},
                                    {65, 448, 3}}) {
-    const MadeWeight w("int8", out, in, noise(std::int64_t{out} * in, 9, 0.05f));
-    const Mat x = mat(GetParam(), n, in), y = mat(DType::kF32, n, out), expected = mat(DType::kF32, n, out);
-    backend_->linear(x, w.weight, {.int8 = true}, y);
-    reference->linear(x, w.weight, {.int8 = true}, expected);
-    for (std::int64_t r = 0; r < n; ++r)
-      for (std::int64_t c = 0; c < out; ++c)
-        ASSERT_NEAR(y.at(r, c), expected.at(r, c),
-                    gamma(5, kRoundoffF32) * std::abs(expected.at(r, c)) + in * gamma(in, kRoundoffF64))
-            << n << " x " << in << " x " << out << ": " << r << ", " << c;
+    for (const std::string& format : file_format_names()) {
+      const MadeWeight w(format, out, in, noise(std::int64_t{out} * in, 9, 0.05f));
+      const Mat x = mat(GetParam(), n, in), y = mat(DType::kF32, n, out), expected = mat(DType::kF32, n, out);
+      backend_->linear(x, w.weight, {.int8 = true}, y);
+      reference->linear(x, w.weight, {.int8 = true}, expected);
+      for (std::int64_t r = 0; r < n; ++r)
+        for (std::int64_t c = 0; c < out; ++c)
+          ASSERT_NEAR(y.at(r, c), expected.at(r, c),
+                      gamma(5, kRoundoffF32) * std::abs(expected.at(r, c)) + in * gamma(in, kRoundoffF64))
+              << format << " " << n << " x " << in << " x " << out << ": " << r << ", " << c;
+    }
   }
 }
 
@@ -166,16 +174,19 @@ TEST_P(Int8Products, OfARowAreItsOwn) {
 TEST_P(Int8Products, AreMadeOnlyWhereTheyMay) {
   const auto plain = make_cpu_backend(GetParam());
   const auto x_values = noise(130 * 96, 9, 0.05f);
-  for (const char* format : {"int8", "fp8"})
+  for (const std::string format : {"int8", "nf4", "bf16"})
     for (const bool may : {false, true}) {
-      const MadeWeight w(format, 130, 96, x_values);
+      const Mat numbers = mat(DType::kBF16, 130, 96);
+      std::optional<MadeWeight> made;
+      if (format != "bf16") made.emplace(format, 130, 96, x_values);
+      const BaseWeight w = made ? made->weight : as_weight(numbers);
       const Mat x = mat(GetParam(), 64, 96), y = mat(DType::kF32, 64, 130), expected = mat(DType::kF32, 64, 130);
-      backend_->linear(x, w.weight, {.int8 = may}, y);
-      plain->linear(x, w.weight, {.int8 = may}, expected);
+      backend_->linear(x, w, {.int8 = may}, y);
+      plain->linear(x, w, {.int8 = may}, expected);
       bool equal = true;
       for (std::int64_t r = 0; r < 64; ++r)
         for (std::int64_t c = 0; c < 130; ++c) equal = equal && y.at(r, c) == expected.at(r, c);
-      EXPECT_EQ(equal, !(may && std::string(format) == "int8")) << format << ", " << may;
+      EXPECT_EQ(equal, !(may && format != "bf16")) << format << ", " << may;
     }
 }
 

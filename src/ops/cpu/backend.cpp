@@ -23,7 +23,7 @@ class CpuBackend final : public Backend {
     const Carver::In purpose(carver, Purpose::kScratch);
     Scratch shared = Scratch::counting(), own = Scratch::counting();
     carve_linear(shared, own, c_.compute, limits.rows, limits.width);
-    if (c_.int8) carve_linear_int8(shared, limits.rows, limits.width);
+    if (c_.int8) carve_linear_int8(shared, own, limits.rows, limits.width);
     carve_attention(shared, own, c_.compute, c_.threads, limits);
     carve_rows(shared, own, c_.compute, limits);
     const auto give = [&](std::size_t bytes) { return static_cast<std::byte*>(carver.take(bytes)); };
@@ -56,8 +56,7 @@ class CpuBackend final : public Backend {
               "linear: h [N, R], b [out, R]");
       require_compute(e.low_rank->h);
     }
-    const auto* codes = c_.int8 && e.int8 ? std::get_if<Int8>(&w) : nullptr;
-    if (codes && x.rows > 0) return sori::linear_int8(c_, x, *codes, e, y);
+    if (c_.int8 && e.int8 && dense(w).empty() && x.rows > 0) return sori::linear_int8(c_, x, w, e, y);
     sori::linear(c_, x, w, e, y);
   }
   void linear_backward(ConstMat dy, const BaseWeight& w, bool add, Mat dx) override {

@@ -18,9 +18,9 @@ HWY_INLINE hn::Vec<Ints> load_ints(const std::int32_t* p, std::size_t n) {
   return hn::LoadU(Ints(), part);
 }
 
-// As quantise_int8(), but for numbers that are none: they make the step none.
-template <class T>
-float encode_row(const T* x, std::int64_t cols, std::uint8_t* codes) {
+// As quantise_int8(), plus an offset, but for numbers that are none: they make the step none.
+template <class T, class Code>
+float encode_row(const T* x, std::int64_t cols, std::int32_t offset, Code* codes) {
   Vec largest = hn::Zero(Floats()), faults = hn::Zero(Floats());
   for_vectors(cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
     const Vec v = load_some(x + i, n);
@@ -31,12 +31,12 @@ float encode_row(const T* x, std::int64_t cols, std::uint8_t* codes) {
   const float fault = hn::GetLane(hn::SumOfLanes(Floats(), faults));
   const bool usable = absmax > 0 && std::isfinite(127.0f / absmax);
   const Vec factor = hn::Set(Floats(), usable ? 127.0f / absmax : 0.0f);
-  const hn::Rebind<std::uint8_t, Floats> bytes;
+  const hn::Rebind<Code, Floats> bytes;
   for_vectors(cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
-    const auto code = hn::Add(hn::NearestInt(hn::Mul(load_some(x + i, n), factor)), hn::Set(Ints(), kCodeOffset));
+    const auto code = hn::Add(hn::NearestInt(hn::Mul(load_some(x + i, n), factor)), hn::Set(Ints(), offset));
     const auto packed = hn::DemoteTo(bytes, code);
     if (HWY_LIKELY(n >= hn::Lanes(Floats()))) return hn::StoreU(packed, bytes, codes + i);
-    std::uint8_t part[hn::MaxLanes(Floats())];
+    Code part[hn::MaxLanes(Floats())];
     hn::StoreU(packed, bytes, part);
     std::memcpy(codes + i, part, n);
   });
@@ -46,9 +46,12 @@ float encode_row(const T* x, std::int64_t cols, std::uint8_t* codes) {
 void encode_rows(ConstMat x, std::uint8_t* codes, float* steps) {
   with_type(x.type, [&](auto* type) HWY_ATTR {
     using T = std::remove_pointer_t<decltype(type)>;
-    for (std::int64_t r = 0; r < x.rows; ++r) steps[r] = encode_row(x.row<T>(r), x.cols, codes + r * x.cols);
+    for (std::int64_t r = 0; r < x.rows; ++r)
+      steps[r] = encode_row(x.row<T>(r), x.cols, kCodeOffset, codes + r * x.cols);
   });
 }
+
+float encode_weights(ConstMat row, std::int8_t* codes) { return encode_row(row.row<float>(0), row.cols, 0, codes); }
 
 void sum_codes(const Int8& w, std::int64_t first, std::int64_t rows, std::int32_t* sums) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
@@ -83,9 +86,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sori::kernels {
 HWY_EXPORT(encode_rows);
+HWY_EXPORT(encode_weights);
 HWY_EXPORT(sum_codes);
 HWY_EXPORT(scale_codes);
 void encode_rows(ConstMat x, std::uint8_t* codes, float* steps) { HWY_DYNAMIC_DISPATCH(encode_rows)(x, codes, steps); }
+float encode_weights(ConstMat row, std::int8_t* codes) { return HWY_DYNAMIC_DISPATCH(encode_weights)(row, codes); }
 void sum_codes(const Int8& w, std::int64_t first, std::int64_t rows, std::int32_t* sums) {
   HWY_DYNAMIC_DISPATCH(sum_codes)(w, first, rows, sums);
 }

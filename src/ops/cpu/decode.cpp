@@ -17,26 +17,6 @@ void decode_few(const Format& w, std::int64_t row, std::int64_t first, std::int6
   for (std::int64_t i = 0; i < count; ++i) out[i] = from_float<T>(numbers[i]);
 }
 
-// Codes as numbers, before their row's scale.
-HWY_INLINE Vec load_codes(const std::int8_t* codes) {
-  const hn::Rebind<std::int8_t, Floats> bytes;
-  return hn::ConvertTo(Floats(), hn::PromoteTo(hn::RebindToSigned<Floats>(), hn::LoadU(bytes, codes)));
-}
-
-HWY_INLINE Vec load_codes(const e4m3* codes) {
-  const Floats f;
-  const hn::RebindToUnsigned<Floats> d;
-  const auto code = hn::PromoteTo(d, hn::LoadU(hn::Rebind<std::uint8_t, Floats>(), &codes->bits));
-  const auto size = hn::And(code, hn::Set(d, 0x7f)), sign = hn::ShiftLeft<24>(hn::Xor(code, size));
-  // Exact: 4 bits of exponent and 3 of fraction in the place of an f32's; below the least normal number, a count.
-  const auto normal = hn::BitCast(f, hn::Add(hn::ShiftLeft<20>(size), hn::Set(d, 120u << 23)));
-  const auto counted = hn::ConvertTo(f, hn::BitCast(hn::RebindToSigned<Floats>(), size));
-  const auto magnitude =
-      hn::IfThenElse(hn::Lt(counted, hn::Set(f, 8.0f)), hn::Mul(counted, hn::Set(f, 0x1p-9f)), normal);
-  const auto nan = hn::IfThenElse(hn::Eq(size, hn::Set(d, 0x7f)), hn::Set(d, 0x7fc00000), hn::Zero(d));
-  return hn::BitCast(f, hn::Or(hn::Or(hn::BitCast(d, magnitude), sign), nan));
-}
-
 // A format of one scale a row.
 template <class Format, class T>
 void decode_scaled(const Format& w, float scale, std::int64_t row, std::int64_t first, std::int64_t count, T* out) {
@@ -45,7 +25,7 @@ void decode_scaled(const Format& w, float scale, std::int64_t row, std::int64_t 
   const Vec scales = hn::Set(Floats(), scale);
   std::int64_t i = 0;
   for (; i + 2 * lanes <= count; i += 2 * lanes)
-    store_two(hn::Mul(load_codes(codes + i), scales), hn::Mul(load_codes(codes + i + lanes), scales), out + i);
+    store_two(hn::Mul(load(codes + i), scales), hn::Mul(load(codes + i + lanes), scales), out + i);
   decode_few(w, row, first + i, count - i, out + i);
 }
 

@@ -17,9 +17,12 @@ void gelu(Mat x);                           // x f32, in place
 void gelu_backward(ConstMat pre, ConstMat dy, Mat dx);
 void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row after row
 
-// y [N, outputs] f32 = x [N, K] f32 times rows of w [outputs, K], rounded to `as` first. Meant for few rows. w: as
-// convert's x.
-void few_products(ConstMat x, ConstMat w, DType as, Mat y);
+// y [N, outputs] f32 = x [N, K] times rows of w from `first` on, whose numbers are rounded to `as` first. Meant for few
+// rows: w is read once for eight of them. x is made by few_operand() from f32 or bf16: [N, few_width(K)] f32, in the
+// order in which weights are read.
+constexpr std::int64_t few_width(std::int64_t width) { return (width + 63) / 64 * 64; }
+void few_operand(ConstMat x, Mat to);
+void few_products(ConstMat x, const BaseWeight& w, std::int64_t first, DType as, Mat y);
 
 // Products of 8-bit codes (Compute::int8). The CPU multiplies u8 by i8, so rows of x become codes + kCodeOffset, and
 // what that adds is taken from the sums again.
@@ -27,6 +30,8 @@ inline constexpr std::int32_t kCodeOffset = 128;
 // codes [N, C] and steps [N] of x (f32 or bf16): code and scale as quantise_int8() has them. The step of a row with
 // NaN or infinity is NaN.
 void encode_rows(ConstMat x, std::uint8_t* codes, float* steps);
+// The same of one row of a weight's numbers [1, C] f32, without the offset; returns the step.
+float encode_weights(ConstMat row, std::int8_t* codes);
 void sum_codes(const Int8& w, std::int64_t first, std::int64_t rows, std::int32_t* sums);  // of each row
 // t: sums of products, i32, in; (sum - kCodeOffset * column_sums) * (row step * column step), f32, out.
 void scale_codes(const float* row_steps, const float* column_steps, const std::int32_t* column_sums, Mat t);

@@ -10,7 +10,6 @@ constexpr std::int64_t kFewRows = 16;                 // up to here dot products
 constexpr std::int64_t kFewOutputs = 64;              // of one piece of such a product
 constexpr std::int64_t kCodeRows = 1536;              // whose codes exist at one time
 constexpr std::int64_t kCodeBlockValues = 256 << 10;  // of one block of codes: a quarter of L2
-constexpr std::int64_t kFewDecoded = 8;  // rows of a quantised weight that are decoded at a time, to stay in cache
 
 // The end of a tile t f32 that lies at (row, col) of y: + bias, keep, gelu, + add.
 void finish_tile(const Epilogue& e, Mat t, std::int64_t row, std::int64_t col, Mat y) {
@@ -60,12 +59,6 @@ CodedRows take_codes(Scratch& shared, std::int64_t rows, std::int64_t width) {
   return {codes, shared.array<float>(rows)};
 }
 
-// What belongs to the outputs of a panel of codes.
-struct CodedOutputs {
-  float* steps;
-  std::int32_t* sums;
-};
-
 CodedOutputs take_outputs(Scratch& shared, std::int64_t outputs) {
   float* const steps = shared.array<float>(outputs);
   return {steps, shared.array<std::int32_t>(outputs)};
@@ -114,16 +107,9 @@ Epilogue part_of(const Epilogue& e, std::int64_t first, std::int64_t rows, LowRa
 // t [rows, outputs] f32 = products of few rows x with rows of w from `first` on.
 void multiply_few(CpuContext& c, ConstMat x, const BaseWeight& w, std::int64_t first, Mat t, Scratch& own) {
   const Scratch::Frame frame(own);
-  const Mat wide = own.mat(DType::kF32, x.rows, x.cols);
-  kernels::convert(x, 1, wide);
-  if (const ConstMat numbers = dense(w); !numbers.empty())
-    return kernels::few_products(wide, numbers.row_range(first, t.cols), c.compute, t);
-  const Mat decoded = own.mat(c.compute, std::min(kFewDecoded, t.cols), x.cols);
-  for (std::int64_t o = 0; o < t.cols; o += decoded.rows) {
-    const Mat rows = decoded.top(std::min(decoded.rows, t.cols - o));
-    kernels::decode(w, first + o, 0, rows);
-    kernels::few_products(wide, rows, c.compute, t.col_range(o, rows.rows));
-  }
+  const Mat operand = own.mat(DType::kF32, x.rows, kernels::few_width(x.cols));
+  kernels::few_operand(x, operand);
+  kernels::few_products(operand, w, first, c.compute, t);
 }
 
 void linear_few(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) {
@@ -153,7 +139,7 @@ void linear(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, M
     linear_panel(c, x, w, e, first, std::min(step, y.cols - first), y);
 }
 
-void linear_int8(CpuContext& c, ConstMat x, const Int8& w, const Epilogue& e, Mat y) {
+void linear_int8(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) {
   const Scratch::Frame frame(c.shared);
   const CodedRows coded = take_codes(c.shared, x.rows, x.cols);
   const std::int64_t block = code_block_cols(x.cols),
@@ -162,10 +148,7 @@ void linear_int8(CpuContext& c, ConstMat x, const Int8& w, const Epilogue& e, Ma
   for (std::int64_t first = 0; first < y.cols; first += step) {
     const Scratch::Frame panel_frame(c.shared);
     const std::int64_t cols = std::min(step, y.cols - first);
-    const Panel panel = make_code_panel(c, w, first, cols, block);
-    for (std::int64_t o = 0; o < cols; ++o) out.steps[o] = step_of(w, first + o);
-    c.for_rows(cols, kTileRows,
-               [&](std::int64_t o, std::int64_t n) { kernels::sum_codes(w, first + o, n, out.sums + o); });
+    const Panel panel = make_code_panel(c, w, first, cols, block, out);
     for (std::int64_t row = 0; row < x.rows; row += kCodeRows) {
       const std::int64_t rows = std::min(kCodeRows, x.rows - row);
       if (first == 0 || x.rows > kCodeRows) encode(c, x.row_range(row, rows), coded);
@@ -175,11 +158,13 @@ void linear_int8(CpuContext& c, ConstMat x, const Int8& w, const Epilogue& e, Ma
   }
 }
 
-void carve_linear_int8(Scratch& shared, std::int64_t rows, std::int64_t width) {
-  const Scratch::Frame frame(shared);
+void carve_linear_int8(Scratch& shared, Scratch& own, std::int64_t rows, std::int64_t width) {
+  const Scratch::Frame frame(shared), own_frame(own);
   take_codes(shared, rows, width);
   take_outputs(shared, width);
   shared.take(static_cast<std::size_t>(2 * std::max(kPanelBytes, width * 64)));  // and of LoRA's second half
+  own.mat(DType::kF32, 1, width);
+  own.mat(DType::kI8, 1, std::max(kCodeBlockValues, 64 * width));
 }
 
 void carve_linear(Scratch& shared, Scratch& own, DType compute, std::int64_t rows, std::int64_t width) {

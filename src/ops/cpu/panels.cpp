@@ -33,6 +33,21 @@ ConstMat numbers(const BaseWeight& w, std::int64_t row, std::int64_t rows, std::
   return to;
 }
 
+// Rows [first, first + rows) of w as 8-bit codes, and their steps.
+Int8 coded(const BaseWeight& w, std::int64_t first, std::int64_t rows, float* steps, Scratch& scratch) {
+  const std::int64_t width = cols_of(w);
+  if (const auto* int8 = std::get_if<Int8>(&w)) {
+    for (std::int64_t r = 0; r < rows; ++r) steps[r] = step_of(*int8, first + r);
+    return {int8->codes + first * width, nullptr, rows, width};
+  }
+  const Mat codes = scratch.mat(DType::kI8, rows, width), row = scratch.mat(DType::kF32, 1, width);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    kernels::decode(w, first + r, 0, row);
+    steps[r] = kernels::encode_weights(row, codes.row<std::int8_t>(r));
+  }
+  return {codes.row<std::int8_t>(0), nullptr, rows, width};
+}
+
 }  // namespace
 
 std::int64_t block_cols(std::int64_t depth, DType compute) {
@@ -72,17 +87,23 @@ Panel make_panel(CpuContext& c, const Part& part, std::int64_t block) {
   return panel;
 }
 
-Panel make_code_panel(CpuContext& c, const Int8& w, std::int64_t first, std::int64_t cols, std::int64_t block) {
-  Panel panel{nullptr, w.cols, cols, block, 0};
-  panel.block_bytes = c.tiles.packed_bytes(w.cols, panel.width(0), DType::kI8);
+Panel make_code_panel(CpuContext& c, const BaseWeight& w, std::int64_t first, std::int64_t cols, std::int64_t block,
+                      const CodedOutputs& out) {
+  const std::int64_t depth = cols_of(w);
+  Panel panel{nullptr, depth, cols, block, 0};
+  panel.block_bytes = c.tiles.packed_bytes(depth, panel.width(0), DType::kI8);
   panel.data = static_cast<std::byte*>(c.shared.take(panel.block_bytes * static_cast<std::size_t>(panel.blocks())));
   const auto packer = [&](std::int64_t n) {
-    return &c.tiles.packer(w.cols, n, DType::kI8, TileShape::B::kColumns, w.cols);
+    return &c.tiles.packer(depth, n, DType::kI8, TileShape::B::kColumns, depth);
   };
   TilePacker *const full = packer(panel.width(0)), *const last = packer(panel.width(panel.blocks() - 1));
   c.for_each(panel.blocks(), [&](std::int64_t i, int thread) {
-    (i + 1 < panel.blocks() ? full : last)
-        ->run(thread, w.codes + (first + i * block) * w.cols, const_cast<std::byte*>(panel.at(i)));
+    Scratch& own = c.own[thread];
+    const Scratch::Frame frame(own);
+    const std::int64_t o = i * block;
+    const Int8 codes = coded(w, first + o, panel.width(i), out.steps + o, own);
+    kernels::sum_codes(codes, 0, codes.rows, out.sums + o);
+    (i + 1 < panel.blocks() ? full : last)->run(thread, codes.codes, const_cast<std::byte*>(panel.at(i)));
   });
   return panel;
 }

@@ -30,8 +30,15 @@ struct Panel {
 };
 
 Panel make_panel(CpuContext& c, const Part& part, std::int64_t block);
-// The codes of rows [first, first + cols) of w, for products by codes.
-Panel make_code_panel(CpuContext& c, const Int8& w, std::int64_t first, std::int64_t cols, std::int64_t block);
+// What belongs to the outputs of a panel of codes.
+struct CodedOutputs {
+  float* steps;
+  std::int32_t* sums;
+};
+
+// Rows [first, first + cols) of w as codes, for products by codes: an int8 weight's own, or those of its numbers.
+Panel make_code_panel(CpuContext& c, const BaseWeight& w, std::int64_t first, std::int64_t cols, std::int64_t block,
+                      const CodedOutputs& out);
 
 // Rows of an operand without gaps: where they lie, or copied.
 ConstMat without_gaps(ConstMat m, Scratch& scratch);

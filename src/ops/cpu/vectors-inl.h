@@ -1,4 +1,4 @@
-// Loads and stores of f32, bf16 and f16 as f32 vectors. Included once per instruction set.
+// Loads and stores of f32, bf16, f16 and codes of 8 bits as f32 vectors. Included once per instruction set.
 #if defined(SORI_OPS_CPU_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SORI_OPS_CPU_VECTORS_INL_H_
 #undef SORI_OPS_CPU_VECTORS_INL_H_
@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "quant/fp8.h"
 #include "tensor/mat.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,6 +28,31 @@ HWY_INLINE Vec load(const bf16* p) {
 HWY_INLINE Vec load(const f16* p) {
   const hn::Rebind<hwy::float16_t, Floats> d;
   return hn::PromoteTo(Floats(), hn::LoadU(d, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+
+// Codes as numbers, before their row's scale.
+HWY_INLINE Vec load(const std::int8_t* codes) {
+  const hn::Rebind<std::int8_t, Floats> bytes;
+  return hn::ConvertTo(Floats(), hn::PromoteTo(hn::RebindToSigned<Floats>(), hn::LoadU(bytes, codes)));
+}
+
+// Of codes in the low bytes of words.
+HWY_INLINE Vec e4m3_numbers(hn::Vec<hn::RebindToUnsigned<Floats>> code) {
+  const Floats f;
+  const hn::RebindToUnsigned<Floats> d;
+  const auto size = hn::And(code, hn::Set(d, 0x7f)), sign = hn::ShiftLeft<24>(hn::Xor(code, size));
+  // Exact: 4 bits of exponent and 3 of fraction in the place of an f32's; below the least normal number, a count.
+  const auto normal = hn::BitCast(f, hn::Add(hn::ShiftLeft<20>(size), hn::Set(d, 120u << 23)));
+  const auto counted = hn::ConvertTo(f, hn::BitCast(hn::RebindToSigned<Floats>(), size));
+  const auto magnitude =
+      hn::IfThenElse(hn::Lt(counted, hn::Set(f, 8.0f)), hn::Mul(counted, hn::Set(f, 0x1p-9f)), normal);
+  const auto nan = hn::IfThenElse(hn::Eq(size, hn::Set(d, 0x7f)), hn::Set(d, 0x7fc00000), hn::Zero(d));
+  return hn::BitCast(f, hn::Or(hn::Or(hn::BitCast(d, magnitude), sign), nan));
+}
+
+HWY_INLINE Vec load(const e4m3* codes) {
+  const hn::RebindToUnsigned<Floats> d;
+  return e4m3_numbers(hn::PromoteTo(d, hn::LoadU(hn::Rebind<std::uint8_t, Floats>(), &codes->bits)));
 }
 
 HWY_INLINE void store(Vec v, float* p) { hn::StoreU(v, Floats(), p); }

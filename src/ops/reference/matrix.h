@@ -64,6 +64,15 @@ inline Matrix<double> read_coded(ConstMat x) {
   return read_codes({codes.data(), absmax.data(), x.rows, x.cols});
 }
 
+// A quantised weight as codes of 8 bits: its own, or those of its numbers' rows.
+inline Matrix<double> read_coded(const BaseWeight& w) {
+  if (const auto* int8 = std::get_if<Int8>(&w)) return read_codes(*int8);
+  std::vector<float> numbers(static_cast<std::size_t>(rows_of(w) * cols_of(w)));
+  const Mat all(numbers.data(), DType::kF32, rows_of(w), cols_of(w));
+  decode_rows(w, 0, all);
+  return read_coded(all);
+}
+
 // The only place where a result is rounded: once to f32, and from there once more where m is bf16 (as hardware does,
 // which accumulates in f32).
 inline void write(const Matrix<double>& from, Mat m) {

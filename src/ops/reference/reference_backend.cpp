@@ -46,9 +46,9 @@ class ReferenceBackend final : public Backend {
     require(e.add.empty() || e.add.same_shape(y), "linear: what is added has the shape of y");
     require_compute(x);
     LinearInput<double> in;
-    if (const auto* codes = int8_ && e.int8 ? std::get_if<Int8>(&w) : nullptr) {
+    if (int8_ && e.int8 && dense(w).empty()) {
       in.x = read_coded(x);
-      in.w = read_codes(*codes);
+      in.w = read_coded(w);
     } else {
       in.x = read(x);
       in.w = read(w, compute_);
