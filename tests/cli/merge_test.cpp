@@ -4,6 +4,8 @@
 #include <cctype>
 
 #include "cli/verbs.h"
+#include "model/adapter_config.h"
+#include "support/tiny_golden.h"
 
 namespace sori::test {
 namespace {
@@ -141,6 +143,102 @@ TEST_F(MergeOnto, AFailureLeavesNothingBeside) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
   EXPECT_EQ(left_over(), std::vector<std::string>());
 }
+
+// Of a folder's weights or adapter, by name.
+std::map<std::string, std::vector<float>> numbers_of(const Path& file) {
+  const SafetensorsFile f(file);
+  std::map<std::string, std::vector<float>> all;
+  for (const TensorView& t : f.tensors()) all[t.name] = floats(t);
+  return all;
+}
+
+// Adapters that start from A0 and B0 and take them back with the second half of their rank: [A; A0] and [B, -B0].
+class MergeCarriedStart : public Verbs, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static constexpr std::size_t kHalf = 3;
+
+  MergeCarriedStart() {
+    EXPECT_EQ(
+        train("run", {"--lora-r", std::to_string(kHalf), "--learning-rate", "0.01", "--init-lora-weights", GetParam()}),
+        0);
+    config = parse_adapter_config(read_json(folder / "run/adapter_config.json"), "run");
+  }
+
+  void merge(const std::string& dtype) {
+    ASSERT_EQ(run({"merge", path("model"), path("run"), path("out"), "--dtype", dtype, "--overwrite"}), 0);
+  }
+
+  std::vector<float> logits(const Path& weights, const LoraConfig* lora) const {
+    TinyRun run(make_reference_backend(DType::kF32), Keep::kNothing,
+                [&](Whisper& w) {
+                  if (lora) add_lora(w, *lora);
+                },
+                weights, folder / "model/config.json", {1, 12, 7});
+    if (lora) load_adapter(run.model, SafetensorsFile(folder / "run/adapter_model.safetensors"));
+    GoldenUtterance u;
+    u.frames = 10, u.bins = second_config().mel_bins, u.input = u.target = {17, 1, 2, 3};
+    for (std::int64_t i = 0; i < u.frames * u.bins; ++i) u.features.push_back(static_cast<float>(i % 7) / 4 - 1);
+    return logits_of(run, u);
+  }
+
+  LoraConfig config;
+};
+
+// W + s (B A - B0 A0), of sums in f32 that are rounded once to the type that is written.
+TEST_P(MergeCarriedStart, AddsWhatTheTwoHalvesDifferBy) {
+  const auto base = numbers_of(folder / "model/model.safetensors"),
+             lora = numbers_of(folder / "run/adapter_model.safetensors");
+  const double scale = config.scale(), sums = (4 * kHalf + 3) * std::ldexp(1, -24);
+  for (const auto& [dtype, rounding] :
+       {std::pair{"f32", 0.0}, {"bf16", std::ldexp(1, -8)}, {"f16", std::ldexp(1, -11)}}) {
+    merge(dtype);
+    int merged = 0;
+    for (const auto& [name, found] : numbers_of(folder / "out/model.safetensors")) {
+      const auto a = lora.find("base_model.model." + name.substr(0, name.rfind('.')) + ".lora_A.weight");
+      if (!name.ends_with(".weight") || a == lora.end()) continue;
+      const std::vector<float>&as = a->second,
+            &bs = lora.at("base_model.model." + name.substr(0, name.rfind('.')) + ".lora_B.weight");
+      const std::size_t cols = as.size() / (2 * kHalf);
+      double moved = 0, started = 0;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        double learnt = 0, start = 0, size = std::abs(base.at(name)[i]);
+        for (std::size_t r = 0; r < kHalf; ++r) {
+          const float *const b = &bs[i / cols * 2 * kHalf], *const column = &as[i % cols];
+          learnt += double{b[r]} * column[r * cols];
+          start -= double{b[kHalf + r]} * column[(kHalf + r) * cols];
+          size += scale * (std::abs(b[r] * column[r * cols]) + std::abs(b[kHalf + r] * column[(kHalf + r) * cols]));
+        }
+        const double wanted = base.at(name)[i] + scale * (learnt - start);
+        ASSERT_NEAR(found[i], wanted, sums * size + rounding * std::abs(wanted) + std::ldexp(1, -25)) << name << dtype;
+        moved = std::max(moved, std::abs(scale * (learnt - start)));
+        started = std::max(started, std::abs(scale * start));
+      }
+      EXPECT_GT(moved, 1e-3) << name;
+      EXPECT_GT(started, 1e-3) << name;
+      ++merged;
+    }
+    EXPECT_EQ(merged, 32);
+  }
+}
+
+TEST_P(MergeCarriedStart, SaysWhatTheAdapterSays) {
+  merge("f32");
+  const std::vector<float> plain = logits(folder / "model/model.safetensors", nullptr),
+                           adapted = logits(folder / "model/model.safetensors", &config),
+                           merged = logits(folder / "out/model.safetensors", nullptr);
+  double largest = 0, moved = 0;
+  for (const float x : adapted) largest = std::max<double>(largest, std::abs(x));
+  // Sums of up to 64 numbers, 16 products behind each other.
+  const double tolerance = largest * 64 * 16 * std::ldexp(1, -24);
+  for (std::size_t i = 0; i < adapted.size(); ++i) {
+    EXPECT_NEAR(merged[i], adapted[i], tolerance);
+    moved = std::max<double>(moved, std::abs(adapted[i] - plain[i]));
+  }
+  EXPECT_GT(moved, 100 * tolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Starts, MergeCarriedStart, ::testing::Values("pissa", "lora_ga"),
+                         [](const auto& i) { return std::string(i.param); });
 
 }  // namespace
 }  // namespace sori::test
