@@ -15,21 +15,33 @@ Calibration calibration_of(const std::vector<Utterance>& utterances, const Examp
           }};
 }
 
+namespace {
+
+std::pair<Whisper, LearnMemory> carve_calibrated(Carver& c, const WhisperConfig& config, const TensorFile& file,
+                                                 Backend& backend, const BatchLimits& limits, Keep keep,
+                                                 const Calibrated::Prepare& prepare) {
+  Whisper model = make_whisper(config);
+  load_weights(c, model, file);
+  if (prepare) prepare(model, c);
+  LearnMemory memory = carve_learning(c, model, backend, limits, keep);
+  return {std::move(model), std::move(memory)};
+}
+
+}  // namespace
+
 Calibrated::Calibrated(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration, Keep keep,
-                       const std::function<void(Whisper&, Carver&)>& prepare)
+                       const Prepare& prepare)
     : calibration_(calibration), model_(make_whisper(config)), backend_(make_cpu_backend(DType::kF32)) {
-  const auto carve = [&](Carver& c) {
-    Whisper model = make_whisper(config);
-    load_weights(c, model, file);
-    if (prepare) prepare(model, c);
-    memory_ = carve_learning(c, model, *backend_, calibration_.limits, keep);
-    model_ = std::move(model);
-  };
-  Carver count = Carver::counting();
-  carve(count);
-  arena_ = std::make_unique<Arena>(count.bytes());
+  arena_ = std::make_unique<Arena>(bytes(config, file, calibration, keep, prepare));
   Carver carver(*arena_);
-  carve(carver);
+  std::tie(model_, memory_) = carve_calibrated(carver, config, file, *backend_, calibration.limits, keep, prepare);
+}
+
+std::uint64_t Calibrated::bytes(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration,
+                                Keep keep, const Prepare& prepare) {
+  Carver count = Carver::counting();
+  carve_calibrated(count, config, file, *make_cpu_backend(DType::kF32), calibration.limits, keep, prepare);
+  return count.bytes();
 }
 
 double Calibrated::for_each_sample(const std::function<double(const Batch&)>& f, const CalibrationProgress& progress) {

@@ -23,10 +23,14 @@ Calibration calibration_of(const std::vector<Utterance>& utterances, const Examp
 // A model without adapters as it lies in a file, frozen, and the samples on their way through it, in f32.
 class Calibrated {
  public:
+  using Prepare = std::function<void(Whisper&, Carver&)>;
   // prepare(model, carver) is called when the weights are there and before the rest is planned. The file must outlive
   // this. Error as load_weights().
   Calibrated(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration, Keep keep,
-             const std::function<void(Whisper&, Carver&)>& prepare = {});
+             const Prepare& prepare = {});
+  // Bytes of its memory, beside the mapped file.
+  static std::uint64_t bytes(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration,
+                             Keep keep, const Prepare& prepare = {});
 
   // f(batch) for each sample, its features in memory().mel; returns the sum over samples of what f returns, or Error
   // kNumeric that names the sample where that is not finite.

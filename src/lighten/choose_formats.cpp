@@ -30,6 +30,12 @@ void add_steps(std::size_t layer, const std::vector<FormatOption>& options, std:
   }
 }
 
+// "model.encoder.layers.0.fc1.weight" -> "model.encoder.layers.0"
+std::string turn_of(const LayerOptions& layer) {
+  constexpr std::string_view kLayers = ".layers.";
+  return layer.weight.substr(0, layer.weight.find('.', layer.weight.find(kLayers) + kLayers.size()));
+}
+
 }  // namespace
 
 FormatChoice choose_formats(const std::vector<LayerOptions>& layers, std::uint64_t budget) {
@@ -48,6 +54,20 @@ FormatChoice choose_formats(const std::vector<LayerOptions>& layers, std::uint64
   }
   for (std::size_t i = 0; i < layers.size(); ++i) choice.rise += layers[i].options[choice.chosen[i]].rise;
   return choice;
+}
+
+FormatChoice choose_formats(const std::vector<LayerOptions>& layers, const FormatBudget& budget) {
+  if (!budget.in_turns) return choose_formats(layers, budget.bytes);
+  FormatChoice all;
+  for (auto first = layers.begin(); first != layers.end();) {
+    const std::string turn = turn_of(*first);
+    const auto last = std::find_if(first, layers.end(), [&](const LayerOptions& l) { return turn_of(l) != turn; });
+    const FormatChoice one = choose_formats({first, last}, budget.bytes);
+    all.chosen.insert(all.chosen.end(), one.chosen.begin(), one.chosen.end());
+    all.bytes += one.bytes, all.rise += one.rise;
+    first = last;
+  }
+  return all;
 }
 
 }  // namespace sori

@@ -31,4 +31,12 @@ struct FormatChoice {
 // not fit, these are what is returned.
 FormatChoice choose_formats(const std::vector<LayerOptions>& layers, std::uint64_t budget);
 
+// Bytes that linear layers may take: all together; or, where layers of encoder and decoder pass through memory in
+// turns, those of each such layer.
+struct FormatBudget {
+  std::uint64_t bytes = 0;
+  bool in_turns = false;
+};
+FormatChoice choose_formats(const std::vector<LayerOptions>& layers, const FormatBudget& budget);
+
 }  // namespace sori

@@ -2,6 +2,7 @@
 
 #include "base/threads.h"
 #include "model/layer_pages.h"
+#include "model/stored_weight.h"
 #include "quant/file_format.h"
 
 namespace sori {
@@ -97,6 +98,16 @@ Sensitivity measure_sensitivity(const WhisperConfig& config, const TensorFile& f
                     "use another copy of the model or data"};
     }
   return s;
+}
+
+std::uint64_t sensitivity_bytes(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration,
+                                const std::vector<std::string>& formats) {
+  std::uint64_t codes = 0;  // of the weight that is quantised
+  for (const NamedShape& t : tensor_list(config))
+    if (is_linear(t))
+      for (const std::string& format : formats)
+        codes = std::max(codes, stored_bytes(t, weight_nowhere(format, t.shape[0], t.shape[1])));
+  return codes + Calibrated::bytes(config, file, calibration, Keep::kInputs, learn_in_turns);
 }
 
 }  // namespace sori

@@ -29,4 +29,8 @@ struct Sensitivity {
 Sensitivity measure_sensitivity(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration,
                                 const std::vector<std::string>& formats, const CalibrationProgress& progress = {});
 
+// Bytes that this takes beside the mapped file, of which no more than two layers are there at a time.
+std::uint64_t sensitivity_bytes(const WhisperConfig& config, const TensorFile& file, const Calibration& calibration,
+                                const std::vector<std::string>& formats);
+
 }  // namespace sori

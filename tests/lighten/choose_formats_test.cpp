@@ -98,6 +98,30 @@ TEST(ChooseFormats, GivesNoBytesForNothing) {
               ElementsAre(0));
 }
 
+// As if each layer of the model were alone.
+TEST(ChooseFormats, InTurnsKeepsEachLayerOfTheModelToItsBudget) {
+  std::vector<LayerOptions> all, encoder = drawn(1, 4), decoder = drawn(2, 6);
+  const auto add = [&](const std::string& turn, const std::vector<LayerOptions>& layers) {
+    for (LayerOptions l : layers) {
+      l.weight = turn + ".fc" + l.weight + ".weight";
+      all.push_back(std::move(l));
+    }
+  };
+  add("model.encoder.layers.1", encoder), add("model.encoder.layers.10", encoder),
+      add("model.decoder.layers.0", decoder);
+  for (std::uint64_t budget = 0; budget < 1000; budget += 50) {
+    const FormatChoice one = choose_formats(encoder, budget), other = choose_formats(decoder, budget),
+                       c = choose_formats(all, {.bytes = budget, .in_turns = true});
+    std::vector<std::size_t> expected = one.chosen;
+    for (const FormatChoice* next : {&one, &other})
+      expected.insert(expected.end(), next->chosen.begin(), next->chosen.end());
+    EXPECT_EQ(c.chosen, expected);
+    EXPECT_EQ(c.bytes, 2 * one.bytes + other.bytes);
+    EXPECT_DOUBLE_EQ(c.rise, 2 * one.rise + other.rise);
+    EXPECT_EQ(choose_formats(all, {.bytes = budget}).chosen, choose_formats(all, budget).chosen);
+  }
+}
+
 TEST(ChooseFormats, OfEqualsTakesTheFirst) {
   const LayerOptions layer{"", {{"nf4", 10, 1.0}, {"int8", 20, 0.0}}};
   EXPECT_THAT(choose_formats({layer, layer, layer}, 45).chosen, ElementsAre(1, 0, 0));
