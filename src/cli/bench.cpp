@@ -138,7 +138,7 @@ class Bench {
       const ModelFolder folder = open_model(o_.train.model);
       check_base(folder, o_.train.base);
       name_ = o_.train.model, base_ = folder.base;
-      if (base_ == kMixedBase)
+      if (is_mixed(base_))
         throw Error{ErrorKind::kUsage, "mixes formats, and a bench measures one at a time", name_,
                     "name the unquantised model, and a format with --base"};
       model_ = make_whisper(folder.model.config);

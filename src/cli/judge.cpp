@@ -11,8 +11,12 @@ void JudgeOptions::describe(OptionTable& t) {
       .required()
       .also("model-name-or-path");
   t.path("adapter", adapter, "adapter folder made by sori train or PEFT").also("peft-model");
-  t.choice("base", base, "format of the frozen weights; model: as in the folder; others are made once and kept",
-           base_choices());
+  std::vector<std::string> bases = base_choices();
+  bases.emplace_back(kAutoBase);
+  t.choice("base", base,
+           "format of the frozen weights; model: as in the folder; auto: what the adapter was trained on; others are "
+           "made once and kept",
+           bases);
   describe_decoding(t);
 }
 
@@ -58,8 +62,22 @@ Scored load_scored(const std::string& data, const SplitOptions& o) {
   return s;
 }
 
+namespace {
+
+std::optional<AdapterFolder> adapter_of(const JudgeOptions& o) {
+  return o.adapter.empty() ? std::nullopt : std::optional(open_adapter(o.adapter));
+}
+
+ModelFolder model_of(const JudgeOptions& o, const std::optional<AdapterFolder>& adapter, Log& log) {
+  ModelFolder model = open_model(o.model, o.base, log);
+  if (o.base == kAutoBase) use_base_of(model, adapter, log);
+  return model;
+}
+
+}  // namespace
+
 Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
-    : options_(options), model_(open_model(options.model, options.base, log)) {
+    : options_(options), adapter_(adapter_of(options)), model_(model_of(options, adapter_, log)) {
   if (options.no_repeat_ngram_size >= 0)
     model_.rules.no_repeat_ngram_size = static_cast<int>(options.no_repeat_ngram_size);
   Speech asked{options.language, options.task};
@@ -68,8 +86,7 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   words.emplace_back("options", asked);
   words.emplace_back("data set", data);
   words.emplace_back("model", speech_of(model_));
-  if (!options.adapter.empty()) {
-    adapter_ = open_adapter(options.adapter);
+  if (adapter_) {
     words.emplace_back("adapter", Speech{adapter_->language, adapter_->task});
     if (!adapter_->base.empty() && adapter_->base != model_.base)
       log.line(fmt::format("the adapter was trained on a base in {}, this one is in {}: scores may differ (--base)",

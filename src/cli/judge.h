@@ -43,8 +43,8 @@ class Judge {
 
  private:
   JudgeOptions options_;
-  ModelFolder model_;
   std::optional<AdapterFolder> adapter_;
+  ModelFolder model_;
   Speech speech_;
   Compute compute_ = DType::kF32;
   std::unique_ptr<Backend> backend_;

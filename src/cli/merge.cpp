@@ -61,7 +61,7 @@ std::vector<std::string> targets(const Options& o, const ModelFolder& model, con
                    o.adapter, "leave --onto away");
     return {"original"};
   }
-  const bool mixed = learnt_on == kMixedBase;  // which layers had which format stands in the folder of that base alone
+  const bool mixed = is_mixed(learnt_on);  // which layers had which format stands in the folder of that base alone
   if (mixed && o.onto == "decoded")
     throw cannot("was trained on a mixed base, which cannot be made again from its name", o.adapter,
                  "name the folder of that base as MODEL");

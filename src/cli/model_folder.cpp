@@ -4,7 +4,6 @@
 
 #include "base/unicode.h"
 #include "cli/cache_folder.h"
-#include "export/quantise.h"
 #include "formats/pickle.h"
 #include "formats/safetensors.h"
 #include "model/adapter_config.h"
@@ -40,7 +39,7 @@ void require_disk(const Path& folder, std::uint64_t bytes) {
 }
 
 std::unique_ptr<TensorFile> open_quantised(const ModelFolder& original, const Quantisation& how, Log& log) {
-  const std::string name(how.format->name()), hash = model_hash(original);
+  const std::string name = how.base(), hash = model_hash(original);
   const Path cached = cache_folder() / fmt::format("{}-{}-{}", hash, name, how.embedding());
   const Metadata wanted{
       {"sori_format", kFolderVersion}, {"base", name}, {"embedding", how.embedding()}, {"source_sha256", hash}};
@@ -96,21 +95,34 @@ ModelFolder open_model(const Path& folder, const std::string& base, Log& log) {
   return model;
 }
 
-void check_base(const ModelFolder& model, const std::string& base) {
-  if (!is_quantised(base) || model.base == base) return;
+namespace {
+
+void refuse_quantised(const ModelFolder& model, const std::string& base) {
   if (is_quantised(model.base))
     throw Error{ErrorKind::kUsage, fmt::format("is quantised as {} already, --base asks for {}", model.base, base),
                 model.path.string(), "name the unquantised model it was made from"};
-  if (base == kMixedBase)
+}
+
+}  // namespace
+
+void check_base(const ModelFolder& model, const std::string& base) {
+  if (!is_quantised(base) || model.base == base) return;
+  refuse_quantised(model, base);
+  if (is_mixed(base))
     throw Error{ErrorKind::kUsage, "does not say which layers of a mixed base have which format", model.path.string(),
                 "name the folder that sori quantize made"};
 }
 
 void use_base(ModelFolder& model, const std::string& base, Log& log) {
   check_base(model, base);
-  const FileFormat* format = find_file_format(base);
-  if (format == nullptr || model.base == base) return;
-  model.file = open_quantised(model, quantisation_of(*format), log);
+  if (const FileFormat* format = find_file_format(base)) use_base(model, quantisation_of(*format), log);
+}
+
+void use_base(ModelFolder& model, const Quantisation& how, Log& log) {
+  const std::string base = how.base();
+  if (model.base == base) return;
+  refuse_quantised(model, base);
+  model.file = open_quantised(model, how, log);
   model.base = base;
 }
 
@@ -132,7 +144,25 @@ AdapterFolder open_adapter(const Path& folder) {
   a.window_seconds = word("window_seconds");
   a.data_hash = word("data_hash");
   a.base = word("base");
+  a.base_formats = word("base_formats");
+  a.init_lora_weights = word("init_lora_weights");
   return a;
+}
+
+Quantisation base_of(const AdapterFolder& adapter, const ModelFolder& model) {
+  if (const FileFormat* format = find_file_format(adapter.base)) return quantisation_of(*format);
+  if (adapter.base_formats.empty()) check_base(model, adapter.base);
+  const std::string where = adapter.file->where() + ": base_formats";
+  Quantisation how = parse_quantisation(parse_json(adapter.base_formats, where), model.model.config, where);
+  if (how.base() != adapter.base)
+    throw Error{ErrorKind::kInput, fmt::format("are those of {}, not of {}", how.base(), adapter.base), where,
+                "use another copy of the adapter; this one is damaged"};
+  return how;
+}
+
+void use_base_of(ModelFolder& model, const std::optional<AdapterFolder>& adapter, Log& log) {
+  if (adapter && is_quantised(adapter->base) && adapter->base != model.base)
+    use_base(model, base_of(*adapter, model), log);
 }
 
 Speech speech_of(const ModelFolder& m) {

@@ -7,10 +7,10 @@
 #include "audio/context.h"
 #include "base/log.h"
 #include "decode/rules.h"
+#include "export/quantise.h"
 #include "formats/tensor_file.h"
 #include "model/load.h"
 #include "model/lora.h"
-#include "quant/file_format.h"
 #include "text/prompt.h"
 
 namespace sori {
@@ -34,14 +34,21 @@ ModelFolder open_model(const Path& folder, const std::string& base, Log& log);
 // Its two halves for whoever plans between them: the error, and the weights.
 void check_base(const ModelFolder& model, const std::string& base);
 void use_base(ModelFolder& model, const std::string& base, Log& log);
+void use_base(ModelFolder& model, const Quantisation& how, Log& log);
 
 struct AdapterFolder {
   LoraConfig config;
   std::unique_ptr<TensorFile> file;
-  // Empty where another program wrote it; base: what it was trained on.
-  std::string language, task, audio_context, window_seconds, data_hash, base;
+  // Empty where another program wrote it; base: what it was trained on; base_formats: where a mixed one was made for
+  // it.
+  std::string language, task, audio_context, window_seconds, data_hash, base, base_formats, init_lora_weights;
 };
 AdapterFolder open_adapter(const Path& folder);
+
+// How to make of the model what the adapter was trained on. Error kUsage where that cannot be known.
+Quantisation base_of(const AdapterFolder& adapter, const ModelFolder& model);
+// What --base auto is to those who do not train: the base that the adapter was trained on; without one, the folder's.
+void use_base_of(ModelFolder& model, const std::optional<AdapterFolder>& adapter, Log& log);
 
 // What is spoken and asked for: the adapter's word, else the model's, else the data's, else ko, transcribe. Two that
 // differ are Error kUsage.

@@ -8,7 +8,6 @@
 #include "export/source_model.h"
 #include "formats/values.h"
 #include "model/model_hash.h"
-#include "model/stored_weight.h"
 
 namespace sori {
 namespace {
@@ -222,6 +221,22 @@ Quantisation quantisation_of(LayerFormats layers, const std::string& embedding) 
   const auto as_first = [&](const auto& layer) { return layer.second == first; };
   if (first && std::ranges::all_of(layers, as_first)) return {first, int8};
   return {nullptr, int8, std::move(layers)};
+}
+
+std::string Quantisation::base() const {
+  if (format) return std::string(format->name());
+  WeightFormats all = layers;
+  all[kTokenEmbedding] = int8_embedding ? find_file_format(Int8::kFormat) : nullptr;
+  return mixed_base(all);
+}
+
+Json to_json(const Quantisation& how, const WhisperConfig& config) {
+  return {{"layers", to_json(how.layers, config)}, {"embedding", how.embedding()}};
+}
+
+Quantisation parse_quantisation(const Json& json, const WhisperConfig& config, const std::string& where) {
+  return {nullptr, json_get<std::string>(json, "embedding", where) == "int8",
+          parse_layer_formats(json_member(json, "layers", where), config, where)};
 }
 
 const QuantiseReport::Layer& QuantiseReport::worst() const {

@@ -4,12 +4,12 @@
 
 #include "export/model_writer.h"
 #include "export/side_files.h"
-#include "quant/file_format.h"
+#include "model/stored_weight.h"
 
 namespace sori {
 
 // Of each linear layer, by the name of its weight; null: 16 bits.
-using LayerFormats = std::map<std::string, const FileFormat*>;
+using LayerFormats = WeightFormats;
 
 // The same as {"model.encoder.layers.0.fc1": "nf4", ...}, in the model's order; 16 bits are called "bf16".
 Json to_json(const LayerFormats& layers, const WhisperConfig& config);
@@ -23,13 +23,16 @@ struct Quantisation {
   bool int8_embedding = false;
   LayerFormats layers{};  // where `format` is null
 
-  std::string base() const { return std::string(format ? format->name() : kMixedBase); }
+  std::string base() const;
   std::string embedding() const { return int8_embedding ? "int8" : "bf16"; }
 };
 // What is done where nobody says otherwise: who asks for 4 bits asks for memory, so its embedding takes 8.
 Quantisation quantisation_of(const FileFormat& format, const std::string& embedding = "auto");
 // Layers that are all stored alike are an ordinary base of their format.
 Quantisation quantisation_of(LayerFormats layers, const std::string& embedding = "auto");
+// Of a mixed base: {"layers": ..., "embedding": "int8"}, from which it is made again. Error kInput as for layers.
+Json to_json(const Quantisation& how, const WhisperConfig& config);
+Quantisation parse_quantisation(const Json& json, const WhisperConfig& config, const std::string& where);
 
 struct QuantiseOptions {
   bool overwrite = false;  // replace a target that is not empty

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/hash.h"
 #include "formats/values.h"
 
 namespace sori {
@@ -91,14 +92,23 @@ std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight) {
   return sum;
 }
 
+std::string mixed_base(const WeightFormats& formats) {
+  std::string text;
+  for (const auto& [weight, format] : formats) text += fmt::format("{} {}\n", weight, format ? format->name() : "");
+  return fmt::format("{}-{}", kMixedBase, sha256_hex(text).substr(0, 12));
+}
+
 std::string base_of(const TensorFile& file, const WhisperConfig& config) {
-  std::set<const FileFormat*> formats;  // null: plain numbers
+  WeightFormats formats;
+  std::set<const FileFormat*> of_layers;
   for (const NamedShape& t : tensor_list(config))
-    if (is_linear(t)) formats.insert(format_in(file, t));
-  const FileFormat* first = *formats.begin();
-  if (formats.size() == 1 && first) return std::string(first->name());
-  const NamedShape embedding{kTokenEmbedding, {config.vocab_size, config.d_model}};
-  if (formats.size() > 1 || format_in(file, embedding)) return std::string(kMixedBase);
+    if (is_quantisable(t)) {
+      const FileFormat* format = formats[t.name] = format_in(file, t);
+      if (is_linear(t)) of_layers.insert(format);
+    }
+  const FileFormat* first = *of_layers.begin();
+  if (of_layers.size() == 1 && first) return std::string(first->name());
+  if (of_layers.size() > 1 || formats.at(kTokenEmbedding)) return mixed_base(formats);
   const TensorView* plain = file.find(kTokenEmbedding);
   return std::string(name_of(plain ? plain->type : DType::kF32));
 }

@@ -1,6 +1,8 @@
 // A weight of a model as it lies in a file: plain numbers, or the parts of a quantised format.
 #pragma once
 
+#include <map>
+
 #include "formats/tensor_file.h"
 #include "model/config.h"
 #include "quant/file_format.h"
@@ -46,8 +48,13 @@ void for_each_part(const NamedShape& t, const FileFormat& format, F&& f) {
 // Bytes of a weight with everything that lies beside it in a file: bytes_of() and a format's tables.
 std::uint64_t stored_bytes(const NamedShape& t, const BaseWeight& weight);
 
+// How the linear layers' weights and the token embedding are stored, by their names; null: plain numbers.
+using WeightFormats = std::map<std::string, const FileFormat*>;
+// "mixed-" and the first 12 digits of the SHA-256 of the formats: bases of one name, and of one model, are the same.
+std::string mixed_base(const WeightFormats& formats);
+
 // What the linear layers of a model are stored as: "nf4", or the type of the embedding where nothing is quantised;
-// where they are not stored alike, and where the embedding alone is quantised, "mixed".
+// where they are not stored alike, and where the embedding alone is quantised, mixed_base().
 std::string base_of(const TensorFile& file, const WhisperConfig& config);
 
 // Error kInput for a quantised folder of another version than ours.

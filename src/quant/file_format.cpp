@@ -271,7 +271,9 @@ const FileFormat* find_file_format(std::string_view name) {
   return nullptr;
 }
 
-bool is_quantised(std::string_view base) { return base == kMixedBase || find_file_format(base); }
+bool is_mixed(std::string_view base) { return base.starts_with(kMixedBase); }
+
+bool is_quantised(std::string_view base) { return is_mixed(base) || find_file_format(base); }
 
 std::vector<std::string> file_format_names() {
   std::vector<std::string> names;

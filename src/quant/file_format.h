@@ -62,10 +62,12 @@ QuantisedNumbers quantise(const FileFormat& format, const Numbers& numbers, cons
 const std::vector<const FileFormat*>& file_formats();
 const FileFormat* find_file_format(std::string_view name);  // nullptr for "f32", "bf16", ...
 std::vector<std::string> file_format_names();
-// What a base is called whose layers are not all stored alike.
+// What a base is called whose layers are not all stored alike: this, and what tells it from others (mixed_base()).
 inline constexpr std::string_view kMixedBase = "mixed";
-// Of a base's name: a format, or the mixed one.
+bool is_mixed(std::string_view base);
+// Of a base's name: a format, or a mixed one.
 bool is_quantised(std::string_view base);
+inline constexpr const char* kAutoBase = "auto";  // --base: as the verb chooses
 // What --base of a run can be told: "model", which is what the folder holds, or a format.
 std::vector<std::string> base_choices();
 

@@ -8,6 +8,7 @@ namespace sori::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class MixedBase : public Verbs {
  protected:
@@ -36,7 +37,8 @@ TEST_F(MixedBase, ServesInspectPlanTrainAndEvaluate) {
   EXPECT_EQ(run({"plan", "--model", path("mixed"), "--compute", "f32"}), 0);
   EXPECT_EQ(run({"plan", "--model", path("mixed"), "--compute", "f32", "--base", "auto"}), 0);
   ASSERT_EQ(train_on("mixed", "run"), 0);
-  EXPECT_EQ(SafetensorsFile(folder / "run/adapter_model.safetensors").metadata().at("base"), "mixed");
+  EXPECT_EQ(SafetensorsFile(folder / "run/adapter_model.safetensors").metadata().at("base"),
+            SafetensorsFile(folder / "mixed/model.safetensors").metadata().at("base"));
   EXPECT_EQ(run({"evaluate", "--model", path("mixed"), "--adapter", path("run"), "--data", path("data"), "--split",
                  "dev", "--compute", "f32", "--max-new-tokens", "3"}),
             0);
@@ -46,7 +48,7 @@ TEST_F(MixedBase, IsNeitherQuantisedAgainNorTrainedWholeNorMeasured) {
   for (const std::string base : {"int8", "nf4"}) {
     const Ran r = ran([&] { return train_on("mixed", "run", {"--base", base}); });
     EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage));
-    EXPECT_THAT(r.error, HasSubstr("is quantised as mixed already"));
+    EXPECT_THAT(r.error, HasSubstr("is quantised as mixed-"));
   }
   EXPECT_EQ(train_on("mixed", "run", {"--method", "full"}), exit_code(ErrorKind::kUsage));
   const Ran bench = ran([&] { return run({"bench", "--model", path("mixed"), "--compute", "f32"}); });
@@ -67,6 +69,36 @@ TEST_F(MixedBase, IsMergedOntoWhatTheUserNames) {
   const Ran r = ran([&] { return run({"merge", path("model"), path("run"), path("x"), "--onto", "decoded"}); });
   EXPECT_EQ(r.code, exit_code(ErrorKind::kUsage));
   EXPECT_THAT(r.error, HasSubstr("trained on a mixed base"));
+}
+
+// Of the same model, with one layer in another format.
+TEST_F(MixedBase, IsNotTakenForAnotherOne) {
+  Json layers = read_json(folder / "map.json").at("quantization_config").at("layers");
+  layers.begin().value() = "int8";
+  write_map(layers);
+  ASSERT_EQ(run({"quantize", path("model"), path("other"), "--base", "mixed", "--layers", path("map.json")}), 0);
+  ASSERT_EQ(train_on("mixed", "run"), 0);
+  const auto evaluated = [&](const std::string& model, const std::string& base = "model") {
+    return ran([&] {
+      return run({"evaluate", "--model", path(model), "--adapter", path("run"), "--data", path("data"), "--base", base,
+                  "--compute", "f32", "--max-new-tokens", "3"});
+    });
+  };
+  const Ran same = evaluated("mixed"), other = evaluated("other");
+  EXPECT_EQ(same.code + other.code, 0);
+  EXPECT_THAT(same.error, Not(HasSubstr("scores may differ")));
+  EXPECT_THAT(other.error, HasSubstr("the adapter was trained on a base in mixed-"));
+  EXPECT_EQ(evaluated("mixed", "auto").code, 0);
+  // The folder alone says what it is made of.
+  for (const auto& [model, why] :
+       {std::pair{"other", "is quantised as mixed-"}, {"model", "does not say which layers"}}) {
+    const Ran refused = evaluated(model, "auto");
+    EXPECT_EQ(refused.code, exit_code(ErrorKind::kUsage));
+    EXPECT_THAT(refused.error, HasSubstr(why));
+  }
+  const Ran merged = ran([&] { return run({"merge", path("other"), path("run"), path("merged")}); });
+  EXPECT_EQ(merged.code, exit_code(ErrorKind::kUsage));
+  EXPECT_THAT(merged.error, HasSubstr("is quantised as mixed-"));
 }
 
 TEST_F(MixedBase, IsMadeAgainFromItsOwnConfig) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "export/import.h"
 #include "export/quantise.h"
 #include "export/quantised_folder.h"
@@ -78,9 +80,11 @@ TEST_F(Mixed, SaysOfItselfWhatItIs) {
   const LayerFormats layers = by_turns();
   const QuantiseReport report = make(layers);
   const Loaded loaded(folder / "mixed");
-  EXPECT_EQ(base_of(*loaded.file, tiny_config()), "mixed");
-  EXPECT_TRUE(is_quantised("mixed"));
-  EXPECT_EQ(loaded.file->metadata().at("base"), "mixed");
+  const std::string base = base_of(*loaded.file, tiny_config());
+  EXPECT_TRUE(base.starts_with("mixed-")) << base;
+  EXPECT_TRUE(is_quantised(base) && is_mixed(base));
+  EXPECT_EQ(loaded.file->metadata().at("base"), base);
+  EXPECT_EQ(quantisation_of(layers).base(), base);
   const Json described = read_json(folder / "mixed/config.json").at("quantization_config");
   EXPECT_FALSE(described.contains("quant_method"));  // transformers then refuses it
   EXPECT_EQ(parse_layer_formats(described.at("layers"), tiny_config(), "here"), layers);
@@ -92,6 +96,20 @@ TEST_F(Mixed, SaysOfItselfWhatItIs) {
     if (layers.contains(l.name)) {
       EXPECT_EQ(l.format, name_of(layers.at(l.name)));
     }
+}
+
+TEST_F(Mixed, IsNamedByItsFormats) {
+  const LayerFormats layers = by_turns();
+  std::set<std::string> names{quantisation_of(layers, "int8").base(), quantisation_of(layers, "bf16").base()};
+  for (const auto& [weight, format] : layers) {
+    LayerFormats other = layers;
+    other.at(weight) = find_file_format(format ? "" : "int8");
+    names.insert(quantisation_of(other, "int8").base());
+  }
+  EXPECT_EQ(names.size(), layers.size() + 2);
+  const Quantisation how = quantisation_of(layers, "int8");
+  const Json json = to_json(how, tiny_config());
+  EXPECT_EQ(parse_quantisation(json, tiny_config(), "here").base(), how.base());
 }
 
 TEST_F(Mixed, TakesAsManyBytesAsWerePlanned) {
@@ -119,7 +137,7 @@ TEST_F(Mixed, IsMixedWhereTheEmbeddingAloneIsQuantised) {
   LayerFormats layers = by_turns();
   for (auto& [name, f] : layers) f = nullptr;
   make(layers, "mixed", "int8");
-  EXPECT_EQ(base_of(*Loaded(folder / "mixed").file, tiny_config()), "mixed");
+  EXPECT_TRUE(is_mixed(base_of(*Loaded(folder / "mixed").file, tiny_config())));
   EXPECT_THAT(message_of([&] { make(layers, "nothing"); }), HasSubstr("would stay as it is"));
   EXPECT_FALSE(std::filesystem::exists(folder / "nothing"));
 }
@@ -127,7 +145,7 @@ TEST_F(Mixed, IsMixedWhereTheEmbeddingAloneIsQuantised) {
 TEST_F(Mixed, IsNotQuantisedOrImportedAgain) {
   make(by_turns());
   EXPECT_THAT(message_of([&] { quantise_model(folder / "mixed", folder / "again", quantisation("int8"), {}); }),
-              HasSubstr("is quantised already (mixed)"));
+              HasSubstr("is quantised already (mixed-"));
   EXPECT_THAT(message_of([&] { import_model(folder / "mixed", folder / "again"); }), HasSubstr("quantised already"));
 }
 
