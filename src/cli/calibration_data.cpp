@@ -1,7 +1,5 @@
 #include "cli/calibration_data.h"
 
-#include "train/options.h"
-
 namespace sori {
 
 Option& CalibrationOptions::describe(OptionTable& t) {
@@ -11,31 +9,46 @@ Option& CalibrationOptions::describe(OptionTable& t) {
   return t.path("data", data, "data set to measure on: best the one that will be learnt");
 }
 
-CalibrationData::CalibrationData(const CalibrationOptions& o, const ModelFolder& model) : split_(o.split) {
-  const Dataset set = load_dataset(o.data, {o.split});
-  hash_ = set.hash;
-  const Speech speech = agree_on_speech({{"data set", {set.language, set.task}}, {"model", speech_of(model)}});
-  const WhisperConfig& c = model.model.config;
-  maker_.emplace(model.tokenizer, ExampleOptions{.language = speech.language,
-                                                 .task = speech.task,
-                                                 .mel_bins = c.mel_bins,
-                                                 .frames = 2 * c.max_source_positions,
-                                                 .max_labels = c.max_target_positions,
-                                                 .context = choose_context(kAutoContext, tuned_context(model, nullptr),
-                                                                           kLearntContext)});
-  utterances_ = set.split(o.split).utterances;
-  drop_long_labels(utterances_, *maker_);
-  utterances_ = evenly(utterances_, o.calibration_samples);
-  if (utterances_.empty())
-    throw Error{ErrorKind::kInput, fmt::format("split {} has no utterance to measure on", o.split), o.data,
-                "name another --split"};
+namespace {
+
+ExampleOptions heard_as(const CalibrationSource& source, const WhisperConfig& c) {
+  return {.language = source.speech.language,
+          .task = source.speech.task,
+          .mel_bins = c.mel_bins,
+          .frames = 2 * c.max_source_positions,
+          .max_labels = c.max_target_positions,
+          .context = source.context};
 }
 
-Json CalibrationData::record() const {
-  return {{"data_hash", hash_},
-          {"split", split_},
-          {"samples", utterances_.size()},
-          {"audio_context", name_of(maker_->options().context)}};
+CalibrationSource source_of(const Dataset& set, const std::string& split, const ModelFolder& model) {
+  return {set.hash, split, agree_on_speech({{"data set", {set.language, set.task}}, {"model", speech_of(model)}}),
+          choose_context(kAutoContext, tuned_context(model, nullptr), kLearntContext)};
 }
+
+std::vector<Utterance> fitting(const Dataset& set, const CalibrationSource& source, const ModelFolder& model) {
+  std::vector<Utterance> utterances = set.split(source.split).utterances;
+  drop_long_labels(utterances, ExampleMaker(model.tokenizer, heard_as(source, model.model.config)));
+  if (utterances.empty())
+    throw Error{ErrorKind::kInput, fmt::format("split {} has no utterance to measure on", source.split),
+                set.folder.string(), "name another --split"};
+  return utterances;
+}
+
+}  // namespace
+
+CalibrationData CalibrationData::load(const CalibrationOptions& o, const ModelFolder& model) {
+  const Dataset set = load_dataset(o.data, {o.split});
+  const CalibrationSource source = source_of(set, o.split, model);
+  return {source, fitting(set, source, model), o.calibration_samples, model};
+}
+
+CalibrationData::CalibrationData(const CalibrationSource& source, const std::vector<Utterance>& utterances,
+                                 std::int64_t samples, const ModelFolder& model)
+    : utterances_(evenly(utterances, samples)),
+      maker_(model.tokenizer, heard_as(source, model.model.config)),
+      record_{{"data_hash", source.data_hash},           {"split", source.split},
+              {"utterances", utterances.size()},         {"samples", utterances_.size()},
+              {"language", source.speech.language},      {"task", source.speech.task},
+              {"audio_context", name_of(source.context)}} {}
 
 }  // namespace sori

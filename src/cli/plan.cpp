@@ -2,15 +2,12 @@
 #include "base/process_memory.h"
 #include "base/unicode.h"
 #include "cli/cli.h"
+#include "cli/layer_formats.h"
 #include "cli/machine_file.h"
-#include "cli/model_folder.h"
 #include "cli/run_file.h"
 #include "data/dataset.h"
-#include "export/quantise.h"
-#include "plan/choose_base.h"
 #include "plan/shapes.h"
 #include "plan/times.h"
-#include "train/options.h"
 #include "train/trainer.h"
 
 namespace sori {
@@ -145,7 +142,7 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
 }
 
 // The run that is promised: what sori train is to be told. Folders that are not named yet have no value.
-std::vector<Setting> settings_of(const OptionTable& table, const Planned& p, const BaseChoice& base) {
+std::vector<Setting> settings_of(const OptionTable& table, const Planned& p, const BaseChoice& base, bool by_layer) {
   const RunChoice& choice = base.best();
   TrainOptions known;
   OptionTable train;
@@ -164,7 +161,7 @@ std::vector<Setting> settings_of(const OptionTable& table, const Planned& p, con
       add(o, choice.accumulation);
     else if (o.name == "gradient-checkpointing" && choice.keep == Keep::kInputs)
       add(o, true);
-    else if (o.name == "base" && o.given)  // what "auto" has chosen stays chosen
+    else if (o.name == "base" && o.given && !by_layer)  // what "auto" has chosen stays chosen
       add(o, base.base == p.base ? "model" : base.base);
     else if (o.name == "method" || (o.given && o.name != "gradient-checkpointing"))
       add(o, o.value());
@@ -215,12 +212,12 @@ std::int64_t checkpoints_at_once(const TrainOptions& o, std::int64_t steps) {
 }
 
 // The result holds adapters, or a whole model; a checkpoint the moments of what learns too.
-Disk disk_of(const TrainOptions& o, const Planned& p, Whisper& model, const std::string& base) {
+Disk disk_of(const TrainOptions& o, const Planned& p, BaseChoice& base) {
   Disk disk;
   disk.checkpoints = checkpoints_at_once(o, p.counts.steps);
-  const bool whole = adapter_limits(model).rank == 0;
+  const bool whole = adapter_limits(base.model).rank == 0;
   std::uint64_t moments = 0;
-  for_each_parameter(model, [&](const std::string&, Parameter& w) {
+  for_each_parameter(base.model, [&](const std::string&, Parameter& w) {
     const auto numbers = static_cast<std::uint64_t>(w.size()), learning = static_cast<std::uint64_t>(w.learning_size());
     if (w.trainable) {
       disk.result += numbers * size_of(w.type);
@@ -233,9 +230,9 @@ Disk disk_of(const TrainOptions& o, const Planned& p, Whisper& model, const std:
   });
   disk.checkpoint = moments + disk.result;
   disk.states = p.states_bytes;
-  if (base == p.base) return disk;
-  const Quantisation how = quantisation_of(*find_file_format(base));
-  disk.cache = p.folder ? quantised_bytes(p.folder->path, how) : quantised_bytes(model.config, how, DType::kBF16);
+  if (base.how)
+    disk.cache = p.folder ? quantised_bytes(p.folder->path, *base.how)
+                          : quantised_bytes(base.model.config, *base.how, DType::kBF16);
   return disk;
 }
 
@@ -296,15 +293,24 @@ int run_plan(const Verb& verb, const std::vector<std::string>& words, Log& log) 
   BaseChoices bases = choose_base(p.model, p.base, o.train.base, r);
   BaseChoice& base = bases.all[bases.chosen];
   if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);
+  o.train.check_start(p.base, base.base);
   const RunChoice& chosen = base.best();
-  const Disk disk = disk_of(o.train, p, base.model, base.base);
-  const std::vector<Setting> settings = settings_of(table, p, base);
+  const Disk disk = disk_of(o.train, p, base);
+  const bool automatic = o.train.base == kAutoBase;
+  // Only training takes the time to measure.
+  const bool by_layer = automatic && base.how && !o.train.data.empty() && why_one_format(o.train).empty();
+  const std::vector<Setting> settings = settings_of(table, p, base, by_layer);
   const std::string command = command_of(settings), head = headline(o, p, r);
   std::string times_line;
   const auto times = times_of(r, p, base, times_line);
 
   std::string text;
-  if (o.train.base == "auto") text += fmt::format("{}\n\n", fmt::join(lines_of(bases, r.ram), "\n"));
+  if (automatic) text += fmt::format("{}\n", fmt::join(lines_of(bases, r.ram), "\n"));
+  if (by_layer)
+    text +=
+        "sori train measures how much each layer minds, where that fits, and gives what is left to those that mind "
+        "most\n";
+  if (automatic) text += "\n";
   text += head + "\n";
   text += fmt::format("\n{}\n{}\n{}\n{}\n\n{}\n", to_text(chosen.memory), others(base.runs, r.ram), disk.text(),
                       times_line, command);

@@ -62,7 +62,7 @@ int run_prune(const Verb& verb, const std::vector<std::string>& words, Log& log)
   std::string json_path;
   if (!parse_verb(verb, words, o, json_path)) return 0;
   const ModelFolder model = open_model(o.model);
-  const CalibrationData data(o.calibration, model);
+  const CalibrationData data = CalibrationData::load(o.calibration, model);
   const LayerDrop drop = choose(o, model, data, log);
   const WhisperConfig& whole = model.model.config;
   PruneOptions options;

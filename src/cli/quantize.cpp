@@ -1,19 +1,13 @@
 #include "base/clock.h"
 #include "base/process_memory.h"
 #include "base/unicode.h"
-#include "cli/calibration_data.h"
 #include "cli/cli.h"
-#include "export/quantise.h"
-#include "lighten/choose_formats.h"
-#include "lighten/sensitivity.h"
-#include "model/stored_weight.h"
+#include "cli/layer_formats.h"
 
 namespace sori {
 namespace {
 
 constexpr const char* kAuto = "auto";
-constexpr const char* kMost = "bf16";                    // 16 bits
-const std::vector<std::string> kFormats{"nf4", "int8"};  // that --base auto gives to layers beside them
 
 struct Options {
   std::string model, out, base, layers, ram, embedding = kAuto;
@@ -55,61 +49,12 @@ struct Choice {
   std::string text{};  // the same in a line
 };
 
-std::uint64_t layer_bytes(const NamedShape& weight, const std::string& format) {
-  return stored_bytes(weight, weight_nowhere(format, weight.shape[0], weight.shape[1]));
-}
-
-// What each layer may be, and what it would cost.
-std::vector<LayerOptions> options_of(const Sensitivity& s) {
-  std::vector<LayerOptions> layers;
-  for (const LayerSensitivity& l : s.layers) {
-    std::vector<FormatOption> options{{kMost, layer_bytes(l.weight, kMost), 0}};
-    for (std::size_t f = 0; f < s.formats.size(); ++f)
-      options.push_back({s.formats[f], layer_bytes(l.weight, s.formats[f]), l.rises[f]});
-    std::ranges::stable_sort(options, {}, &FormatOption::bytes);  // nf4's tables outweigh the codes of tiny layers
-    const auto same = std::ranges::unique(options, {}, &FormatOption::bytes);
-    options.erase(same.begin(), same.end());
-    layers.push_back({l.weight.name, std::move(options)});
-  }
-  return layers;
-}
-
-Json record_of(const Sensitivity& s, const std::vector<LayerOptions>& layers, const FormatChoice& chosen) {
-  Json all = Json::object();
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    Json rises = Json::object();
-    for (std::size_t f = 0; f < s.formats.size(); ++f) rises[s.formats[f]] = s.layers[i].rises[f];
-    all[module_of(layers[i].weight)] = {{"format", layers[i].options[chosen.chosen[i]].format}, {"loss_rise", rises}};
-  }
-  return {{"target_tokens", s.tokens}, {"loss", s.loss}, {"loss_rise", chosen.rise}, {"layers", all}};
-}
-
-std::string choice_line(const Sensitivity& s, const std::vector<LayerOptions>& layers, const FormatChoice& chosen) {
-  std::map<std::string, int> counts;
-  for (std::size_t i = 0; i < layers.size(); ++i) ++counts[layers[i].options[chosen.chosen[i]].format];
-  std::string text;
-  for (const auto& [format, count] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, format);
-  text += fmt::format("; loss {:.4f} of a token, expected to rise by {:.3g} (", s.loss, chosen.rise);
-  for (std::size_t f = 0; f < s.formats.size(); ++f) {
-    double sum = 0;
-    for (const LayerSensitivity& l : s.layers) sum += l.rises[f];
-    text += fmt::format("{}all {}: {:.3g}", f == 0 ? "" : ", ", s.formats[f], sum);
-  }
-  return text + ")\n";
-}
-
-// Bytes of everything that is no linear layer, and of the layers in 16 bits.
-struct FixedBytes {
-  std::uint64_t others = 0, sixteen = 0;
-};
-
-FixedBytes fixed_bytes(const Options& o, const WhisperConfig& config, bool int8_embedding) {
+// Bytes of everything that is no linear layer.
+std::uint64_t other_bytes(const Options& o, const WhisperConfig& config, bool int8_embedding) {
   Quantisation how{.int8_embedding = int8_embedding};
-  FixedBytes b;
   for (const NamedShape& t : tensor_list(config))
-    if (is_linear(t)) how.layers[t.name] = nullptr, b.sixteen += layer_bytes(t, kMost);
-  b.others = tensor_bytes(o.model, how) - b.sixteen;
-  return b;
+    if (is_linear(t)) how.layers[t.name] = nullptr;
+  return tensor_bytes(o.model, how) - layer_bytes(config).sixteen;
 }
 
 // Most bits where they are missed most, under a budget of bytes.
@@ -117,37 +62,24 @@ Choice measured_choice(const Options& o, Log& log) {
   const ModelFolder model = open_model(o.model);
   const WhisperConfig& config = model.model.config;
   const std::uint64_t budget = memory_limit(o.ram);
-  const FixedBytes plain = fixed_bytes(o, config, false),
-                   fixed = o.embedding == "bf16" ? plain : fixed_bytes(o, config, true);
-  if (plain.others + plain.sixteen <= budget)
+  const auto [sixteen, least] = layer_bytes(config);
+  const std::uint64_t plain = other_bytes(o, config, false),
+                      others = o.embedding == "bf16" ? plain : other_bytes(o, config, true);
+  if (plain + sixteen <= budget)
     throw Error{ErrorKind::kUsage, fmt::format("fits into {} with 16 bits throughout", format_bytes(budget)), o.model,
                 "use it as it is, or lower --ram"};
-  std::uint64_t least = fixed.others;
-  for (const NamedShape& t : tensor_list(config))
-    if (is_linear(t)) {
-      std::uint64_t bytes = layer_bytes(t, kMost);
-      for (const std::string& format : kFormats) bytes = std::min(bytes, layer_bytes(t, format));
-      least += bytes;
-    }
-  if (least > budget)
-    throw Error{ErrorKind::kMemory,
-                fmt::format("takes {} at least, and the limit is {}", format_bytes(least), format_bytes(budget)),
-                o.model, fmt::format("the nearest that fits is --ram {}K", (least >> 10) + 1)};
-  const CalibrationData data(o.calibration, model);
-  const Sensitivity s =
-      measure_sensitivity(config, *model.file, data.calibration(), kFormats,
-                          [&](std::int64_t done, std::int64_t all) { log.progress("sensitivity", done, all); });
-  const std::vector<LayerOptions> layers = options_of(s);
-  const FormatChoice chosen = choose_formats(layers, budget - fixed.others);
-  LayerFormats formats;
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    formats[layers[i].weight] = find_file_format(layers[i].options[chosen.chosen[i]].format);
+  if (others + least > budget)
+    throw Error{
+        ErrorKind::kMemory,
+        fmt::format("takes {} at least, and the limit is {}", format_bytes(others + least), format_bytes(budget)),
+        o.model, fmt::format("the nearest that fits is --ram {}K", ((others + least) >> 10) + 1)};
+  const CalibrationData data = CalibrationData::load(o.calibration, model);
+  ChosenFormats chosen = choose_layer_formats(measure_sensitivity(model, data, log), {.bytes = budget - others});
   Json record = data.record();
-  record.update(
-      {{"source_sha256", model_hash(model)}, {"budget_bytes", budget}, {"bytes", fixed.others + chosen.bytes}});
-  record.update(record_of(s, layers, chosen));
-  return {quantisation_of(std::move(formats), o.embedding == kAuto ? "int8" : o.embedding), std::move(record),
-          choice_line(s, layers, chosen)};
+  record.update({{"source_sha256", model_hash(model)}, {"budget_bytes", budget}, {"bytes", others + chosen.bytes}});
+  record.update(chosen.record);
+  return {quantisation_of(std::move(chosen.layers), o.embedding == kAuto ? "int8" : o.embedding), std::move(record),
+          chosen.text + "\n"};
 }
 
 Choice choose(const Options& o, Log& log) {
@@ -179,36 +111,6 @@ std::string error_table(const QuantiseReport& r) {
     text += fmt::format("  {:<30} {:>7} {:>8.3f}% {:>8.3f}%\n", name, k.layers, 100 * k.sum / k.layers, 100 * k.most);
   }
   return text + fmt::format("worst: {} {:.3f}%\n", r.worst().name, 100 * r.worst().error);
-}
-
-// A row a layer of encoder and decoder, a column a kind of matrix.
-std::string format_table(const LayerFormats& layers, const WhisperConfig& config) {
-  constexpr const char* kKinds[] = {"self_attn.q_proj",
-                                    "self_attn.k_proj",
-                                    "self_attn.v_proj",
-                                    "self_attn.out_proj",
-                                    "encoder_attn.q_proj",
-                                    "encoder_attn.k_proj",
-                                    "encoder_attn.v_proj",
-                                    "encoder_attn.out_proj",
-                                    "fc1",
-                                    "fc2"};
-  std::string text =
-      fmt::format("{:<12}{:<26}{:<26}{:<5}  {:<5}\n{:<12}", "format", "self_attn", "encoder_attn", "fc1", "fc2", "");
-  for (int i = 0; i < 2; ++i) text += fmt::format("{:<6}{:<6}{:<6}{:<8}", "q", "k", "v", "out");
-  text += "\n";
-  for (const auto& [side, count] : {std::pair{"encoder", config.encoder_layers}, {"decoder", config.decoder_layers}})
-    for (int i = 0; i < count; ++i) {
-      text += fmt::format("{:<12}", fmt::format("{} {}", side, i));
-      for (const std::string kind : kKinds) {
-        const auto layer = layers.find(fmt::format("model.{}.layers.{}.{}.weight", side, i, kind));
-        const std::string_view format = layer == layers.end() ? "" : layer->second ? layer->second->name() : "bf16";
-        text += fmt::format("{:<{}}", format, kind.ends_with("out_proj") ? 8 : kind == "fc1" ? 7 : 6);
-      }
-      text.erase(text.find_last_not_of(' ') + 1);
-      text += "\n";
-    }
-  return text;
 }
 
 std::string readers(const Quantisation& how) {

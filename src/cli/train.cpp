@@ -6,16 +6,14 @@
 #include "base/process_memory.h"
 #include "base/unicode.h"
 #include "cli/cli.h"
-#include "cli/model_folder.h"
+#include "cli/layer_formats.h"
 #include "cli/stop.h"
 #include "data/dataset.h"
 #include "eval/evaluate.h"
 #include "export/side_files.h"
 #include "formats/safetensors.h"
 #include "model/layer_pages.h"
-#include "plan/choose_base.h"
 #include "train/checkpoint.h"
-#include "train/options.h"
 
 namespace sori {
 namespace {
@@ -169,10 +167,10 @@ class Run {
     const ExampleMaker maker(model_.tokenizer, example_options());
     choose_utterances(maker);
     const std::vector<int> prompt = prompt_tokens(model_.tokenizer, speech_.language, speech_.task);
-    const auto fitting = choose(compute, maker, std::ssize(prompt));
-    const RunChoice& choice = fitting.second;
-    check_start(fitting.first);
-    use_base(model_, fitting.first, log_);  // not before it is known to fit: this may take minutes and gigabytes
+    const BaseChoice base_choice = choose(compute, maker, std::ssize(prompt));
+    const RunChoice& choice = base_choice.best();
+    // Not before it is known to fit: this may take minutes and gigabytes.
+    if (base_choice.how) use_base(model_, *base_choice.how, log_);
     report_what_learns();
     const bool cached = keep_states(compute, maker);
     const RunIdentity identity = identity_of(o_, data_, model_, compute, context_, cached, choice.batch);
@@ -196,6 +194,7 @@ class Run {
     set_zero(memory.optimizer);
     if (!goes_on()) start_adapters(memory.start, plan.drop);
     output.open();
+    if (!sensitivity_.is_null()) write_file(Path(o_.output_dir) / "sensitivity.json", to_text(sensitivity_));
     RunState state = resume(memory.optimizer, identity);
     if (cached) plan.cache = &cache_.emplace(o_.output_dir);
     Trainer trainer(model_.model, *learn, memory.optimizer, memory.learning, data_.train, maker, plan, state);
@@ -248,6 +247,8 @@ class Run {
     if (o_.method == "full" && !o_.init_adapter.empty())
       throw Error{ErrorKind::kUsage, "an adapter cannot start full fine-tuning", "--init-adapter",
                   "merge it into the model first (sori merge)"};
+    if (const Path from = o_.base == kAutoBase && o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty())
+      resumed_ = open_adapter(from);
     speech_ = agree_on_speech({{"data set", data_.speech}, {"model", speech_of(model_)}});
     if (o_.init_adapter.empty()) return;
     initial_ = open_adapter(o_.init_adapter);
@@ -261,13 +262,26 @@ class Run {
   }
 
   // Nor does it take another base.
-  std::string asked_base() const {
-    const Path from = o_.resume && o_.base == "auto" ? newest_checkpoint(o_.output_dir) : Path();
-    return from.empty() ? o_.base : open_adapter(from).base;
+  std::string asked_base() const { return resumed_ ? resumed_->base : o_.base; }
+
+  BaseChoice choose_base(const RunRequest& r) {
+    const std::string asked = asked_base();
+    if (is_mixed(asked) && asked != model_.base) return sori::choose_base(model_.model, base_of(*resumed_, model_), r);
+    BaseChoices bases = sori::choose_base(model_.model, model_.base, asked, r);
+    BaseChoice& whole = bases.all[bases.chosen];
+    if (!whole.runs.chosen || asked != kAutoBase) return std::move(whole);
+    for (const std::string& line : lines_of(bases, r.ram)) log_.line(line);
+    if (!whole.how) return std::move(whole);
+    const CalibrationData data({data_.hash, "train", speech_, context_}, data_.train,
+                               CalibrationOptions{}.calibration_samples, model_);
+    std::optional<BaseByLayer> by_layer = choose_base_by_layer(model_, data, whole, o_, r, log_);
+    if (!by_layer) return std::move(whole);
+    sensitivity_ = std::move(by_layer->formats.record);
+    return std::move(by_layer->base);
   }
 
   // The base, and the fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
-  std::pair<std::string, RunChoice> choose(Compute compute, const ExampleMaker& maker, std::int64_t prompt) {
+  BaseChoice choose(Compute compute, const ExampleMaker& maker, std::int64_t prompt) {
     RunRequest r;
     r.compute = compute;
     r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
@@ -284,12 +298,10 @@ class Run {
     r.ram = memory_limit(o_.ram);
     if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty())
       r.micro_batch = read_checkpoint_args(from).micro_batch;
-    const std::string asked = asked_base();
-    BaseChoices bases = choose_base(model_.model, model_.base, asked, r);
-    BaseChoice& base = bases.all[bases.chosen];
+    BaseChoice base = choose_base(r);
     if (!base.runs.chosen) throw nothing_fits(base.model, r, base.runs);
-    if (asked == "auto")
-      for (const std::string& line : lines_of(bases, r.ram)) log_.line(line);
+    o_.check_start(model_.base, base.base);
+    if (is_mixed(base.base) && base.how) formats_ = to_json(*base.how, model_.model.config).dump();
     const RunChoice& choice = base.best();
     log_.line(fmt::format("memory {} of {}: arena {}, program {}, base {} (sori plan shows more)",
                           format_bytes(choice.memory.resident_bytes()), format_bytes(r.ram),
@@ -297,7 +309,7 @@ class Run {
                           format_bytes(choice.memory.base)));
     if (choice.batch != r.batch || choice.limits.drop_layers || (choice.keep != Keep::kEverything && !r.keep))
       log_.line("to fit: " + choice.name());
-    return {base.base, choice};
+    return base;
   }
 
   void choose_what_learns() {
@@ -386,19 +398,6 @@ class Run {
     return true;
   }
 
-  // LoftQ wants both the codes and what they were made of.
-  void check_start(const std::string& base) const {
-    if (o_.init_lora_weights != "loftq") return;
-    const std::string option = "--init-lora-weights loftq";
-    if (is_quantised(model_.base))
-      throw Error{ErrorKind::kUsage,
-                  fmt::format("{} is quantised ({}) and has no original weights", o_.model, model_.base), option,
-                  "name the unquantised model it was made from, with --base nf4 or --base int8"};
-    if (!find_file_format(base))
-      throw Error{ErrorKind::kUsage, fmt::format("starts from what a quantised base lost, and this one is {}", base),
-                  option, "add --base nf4 or --base int8"};
-  }
-
   // From a checkpoint.
   bool goes_on() const { return o_.resume && !newest_checkpoint(o_.output_dir).empty(); }
 
@@ -450,6 +449,8 @@ class Run {
                      {"window_seconds", practised_seconds(data_.train)},
                      {"data_hash", data_.hash},
                      {"base", model_.base}};
+    if (!formats_.empty()) info.metadata["base_formats"] = formats_;
+    if (info.lora) info.metadata["init_lora_weights"] = initial_ ? initial_->init_lora_weights : o_.init_lora_weights;
     info.write_side_files = [this, metadata = info.metadata](const Path& folder) {
       write_side_files(model_.path, folder, model_.model.config, o_.matrices(), Json::object(), Copied::kAll);
       adjust_configs(folder, o_.matrices(), metadata);
@@ -511,11 +512,8 @@ class Run {
     const Path out = o_.output_dir;
     write_learnt(out, model_.model, learnt_info());
     write_file(out / "trainer_state.json", to_text(to_json(state, plan.max_steps, trainer.epochs(state.samples))));
-    Json run = {{"sori", SORI_VERSION},
-                {"identity", to_json(identity)},
-                {"model", printable(o_.model)},
-                {"data", printable(o_.data)},
-                {"result", result}};
+    Json run = {{"sori", SORI_VERSION},       {"identity", to_json(identity)}, {"model", printable(o_.model)},
+                {"data", printable(o_.data)}, {"base", model_.base},           {"result", result}};
     write_file(out / "run.json", to_text(run));
     write_file(out / "README.md", readme(o_, data_, result));
     return result;
@@ -545,7 +543,9 @@ class Run {
   Data data_;
   Speech speech_;
   AudioContext context_ = AudioContext::kFull;
-  std::optional<AdapterFolder> initial_;
+  std::optional<AdapterFolder> initial_, resumed_;  // resumed_: where it says the base
+  std::string formats_;                             // of a mixed base that was made for the run
+  Json sensitivity_;                                // by which that was chosen, now
   LoraConfig lora_;
   MemoryPlan plan_;
   std::optional<EncoderCache> cache_;

@@ -1,7 +1,6 @@
 #include "plan/choose_base.h"
 
 #include "base/log.h"
-#include "export/quantise.h"
 #include "plan/shapes.h"
 
 namespace sori {
@@ -11,7 +10,7 @@ std::vector<std::string> candidates(const std::string& own, const std::string& a
   if (is_quantised(own)) return {own};  // what is quantised already stays as it is
   if (find_file_format(asked)) return {asked};
   std::vector<std::string> names{own};
-  if (asked == "auto")
+  if (asked == kAutoBase)
     for (const std::string& name : file_format_names()) names.push_back(name);
   return names;
 }
@@ -37,8 +36,8 @@ BaseChoices choose_base(const Whisper& model, const std::string& own, const std:
   std::optional<std::size_t> first;
   const std::vector<std::string> names = candidates(own, asked);
   for (const std::string& base : names) {
-    BaseChoice c{base, model, {}};
-    if (base != own) assume_base(c.model, base, quantisation_of(*find_file_format(base)).int8_embedding);
+    BaseChoice c{base, {}, model, {}};
+    if (base != own) assume_base(c.model, c.how.emplace(quantisation_of(*find_file_format(base))));
     if (names.size() > 1) c.runs = choose_run(c.model, smallest_of(request));
     if (c.runs.chosen && !first) first = choices.all.size();
     choices.all.push_back(std::move(c));
@@ -47,6 +46,19 @@ BaseChoices choose_base(const Whisper& model, const std::string& own, const std:
   BaseChoice& chosen = choices.all[choices.chosen];
   chosen.runs = choose_run(chosen.model, request);
   return choices;
+}
+
+BaseChoice choose_base(const Whisper& model, const Quantisation& how, const RunRequest& request) {
+  BaseChoice c{how.base(), how, model, {}};
+  assume_base(c.model, how);
+  c.runs = choose_run(c.model, request);
+  return c;
+}
+
+std::vector<RunChoice> least_runs(const BaseChoice& base, RunRequest request) {
+  request.ram = 0;  // nothing fits, so that nothing is made larger
+  Whisper model = base.model;
+  return choose_run(model, smallest_of(request)).all;
 }
 
 std::vector<std::string> lines_of(const BaseChoices& choices, std::uint64_t ram) {

@@ -1,7 +1,5 @@
 #include "plan/shapes.h"
 
-#include "quant/file_format.h"
-
 namespace sori {
 namespace {
 
@@ -19,6 +17,15 @@ void assume_base(Whisper& model, const std::string& base, bool int8_embedding) {
   });
   Parameter& embedding = model.decoder.embed_tokens.weight;
   if (int8_embedding && !embedding.trainable) embedding.weight = nowhere(Int8::kFormat, embedding);
+}
+
+void assume_base(Whisper& model, const Quantisation& how) {
+  assume_base(model, how.format ? std::string(how.format->name()) : "bf16", how.int8_embedding);
+  if (how.format) return;
+  for_each_linear(model, [&](const std::string& name, Linear& l) {
+    const FileFormat* format = how.layers.at(name + ".weight");
+    if (format && !l.weight.trainable) l.weight.weight = nowhere(format->name(), l.weight);
+  });
 }
 
 }  // namespace sori

@@ -62,10 +62,10 @@ struct TrainOptions {
   void describe_run(OptionTable& t) {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
     std::vector<std::string> bases = base_choices();
-    bases.emplace_back("auto");
+    bases.emplace_back(kAutoBase);
     t.choice("base", base,
              "format of the frozen weights; model: as in the folder; others are made once and kept; auto: the most "
-             "precise that fits",
+             "precise that fits, and under --ram, where 16 bits do not fit, one for each layer by how much it minds",
              bases);
     t.choice("compute", compute,
              "type of what enters products; bf16 needs half the memory; auto times both; int8_bf16: as bf16, and in "
@@ -207,6 +207,17 @@ struct TrainOptions {
                   "--fused-step",
                   "use --fused-step --max-grad-norm 0 --gradient-accumulation-steps 1, with a larger "
                   "--per-device-train-batch-size for a larger batch"};
+  }
+  // LoftQ wants both the codes and what they were made of. own: what the model is stored as; used: what the run uses.
+  void check_start(const std::string& own, const std::string& used) const {
+    if (init_lora_weights != "loftq") return;
+    const std::string option = "--init-lora-weights loftq";
+    if (is_quantised(own))
+      throw Error{ErrorKind::kUsage, fmt::format("{} is quantised ({}) and has no original weights", model, own),
+                  option, "name the unquantised model it was made from, with --base nf4 or --base int8"};
+    if (!is_quantised(used))
+      throw Error{ErrorKind::kUsage, fmt::format("starts from what a quantised base lost, and this one is {}", used),
+                  option, "add --base nf4 or --base int8"};
   }
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }

@@ -156,12 +156,24 @@ TEST_F(Plan, TrainTakesTheBaseThatAutoChoosesAndResumesOnIt) {
   const Ran r = train_ran(words);
   ASSERT_EQ(r.code, 0) << r.error;
   EXPECT_THAT(r.error, HasSubstr("chosen: the most precise that fits into"));
-  EXPECT_EQ(SafetensorsFile(folder / "run/adapter_model.safetensors").metadata().at("base"), "int8");
+  EXPECT_THAT(r.error, HasSubstr(" in place of int8: ")) << "what is left gives some layers 16 bits";
   words.back() = "8G";  // now every base fits
   words.emplace_back("--resume");
   const Ran resumed = train_ran(words);
   EXPECT_EQ(resumed.code, 0) << resumed.error;
   EXPECT_EQ(plan({"--base", "auto", "--method", "full"}).code, exit_code(ErrorKind::kUsage));
+}
+
+// Where training would refuse it.
+TEST_F(Plan, RefusesLoftqWithoutWhatItStartsFrom) {
+  const std::vector<std::string> loftq{"--init-lora-weights", "loftq"};
+  const Ran planned = plan(loftq), trained = train_ran(loftq);
+  EXPECT_EQ(planned.code, exit_code(ErrorKind::kUsage));
+  EXPECT_TRUE(trained.error.ends_with(planned.error)) << trained.error;
+  EXPECT_THAT(planned.error, HasSubstr("starts from what a quantised base lost, and this one is f32"));
+  EXPECT_EQ(plan(with(loftq, {"--base", "nf4"})).code, 0);
+  EXPECT_EQ(run({"plan", "--size", "tiny", "--compute", "f32", "--init-lora-weights", "loftq"}),
+            exit_code(ErrorKind::kUsage));
 }
 
 TEST_F(Plan, PricesTheQuantisedFolderToTheByte) {
