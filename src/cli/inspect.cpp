@@ -55,21 +55,54 @@ std::string show_dataset(const Options& o, Json& result) {
   return text;
 }
 
+// "model.encoder.layers.0.self_attn.q_proj" of each layer that the adapter changes, in the order of their names.
+std::vector<std::string> modules_of(const TensorFile& adapter) {
+  constexpr std::string_view kEnd = ".lora_A.weight";
+  const std::size_t prefix = peft_name("").size();
+  std::vector<std::string> modules;
+  for (const TensorView& t : adapter.tensors())
+    if (t.name.ends_with(kEnd) && t.name.size() > prefix + kEnd.size())
+      modules.push_back(t.name.substr(prefix, t.name.size() - prefix - kEnd.size()));
+  std::ranges::sort(modules);
+  return modules;
+}
+
+// "fc1 4, q_proj 6": by the suffixes that PEFT's target_modules would have.
+std::string by_suffix(const std::vector<std::string>& modules) {
+  std::map<std::string, int> counts;
+  for (const std::string& module : modules) ++counts[module.substr(module.rfind('.') + 1)];
+  std::string text;
+  for (const auto& [suffix, count] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", suffix, count);
+  return text;
+}
+
+std::string stated(const std::string& word) { return word.empty() ? "not stated" : word; }
+
 std::string show_adapter(const Options& o, Json& result) {
   const AdapterFolder a = open_adapter(o.path);
   std::int64_t numbers = 0;
   for (const TensorView& t : a.file->tensors()) numbers += element_count(t.shape);
-  result = {{"rank", a.config.rank},    {"alpha", a.config.alpha}, {"target_modules", a.config.target_modules},
-            {"parameters", numbers},    {"language", a.language},  {"task", a.task},
-            {"data_hash", a.data_hash}, {"base", a.base},          {"audio_context", a.audio_context}};
+  const std::vector<std::string> modules = modules_of(*a.file);
+  result = {{"rank", a.config.rank},
+            {"alpha", a.config.alpha},
+            {"use_rslora", a.config.rslora},
+            {"init_lora_weights", a.init_lora_weights},
+            {"target_modules", a.config.target_modules},
+            {"modules", modules},
+            {"parameters", numbers},
+            {"language", a.language},
+            {"task", a.task},
+            {"data_hash", a.data_hash},
+            {"base", a.base},
+            {"audio_context", a.audio_context}};
+  const bool carries_start = LoraConfig{.init = a.init_lora_weights}.carries_start();
   return fmt::format(
-      "LoRA adapter: rank {}, alpha {}, on {}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, audio context "
-      "{}, "
-      "data {}, base {}\n",
-      a.config.rank, a.config.alpha, fmt::join(a.config.target_modules, ", "), a.file->tensors().size(),
-      static_cast<double>(numbers) / 1e6, a.language.empty() ? "not stated" : a.language,
-      a.task.empty() ? "not stated" : a.task, a.audio_context.empty() ? "not stated" : a.audio_context,
-      a.data_hash.empty() ? "not stated" : a.data_hash, a.base.empty() ? "not stated" : a.base);
+      "LoRA adapter: rank {}, alpha {}, scaled by {:.4g} = alpha / {}\nstart (init_lora_weights): {}{}\non {} layers: "
+      "{}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, audio context {}, data {}, base {}\n",
+      a.config.rank, a.config.alpha, a.config.scale(), a.config.rslora ? "sqrt(rank), rsLoRA" : "rank",
+      stated(a.init_lora_weights), carries_start ? ", which the second half of the rank takes back" : "",
+      modules.size(), by_suffix(modules), a.file->tensors().size(), static_cast<double>(numbers) / 1e6,
+      stated(a.language), stated(a.task), stated(a.audio_context), stated(a.data_hash), stated(a.base));
 }
 
 std::string show_model(const Options& o, Json& result) {

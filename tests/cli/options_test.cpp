@@ -209,8 +209,28 @@ TEST_F(Output, OfInspectShowsAModelAndAnAdapter) {
   for (const char* part :
        {"width 32, 2 + 2 layers, 2 + 2 heads", "8 mel bins, 50 audio states", "f32 ", "tuned for no single language"})
     EXPECT_THAT(model, HasSubstr(part));
-  for (const char* part : {"LoRA adapter: rank 3, alpha 64, on q_proj, v_proj", "language ko, task transcribe, audio context exact"})
+  for (const char* part :
+       {"LoRA adapter: rank 3, alpha 64, scaled by 21.33 = alpha / rank\n", "start (init_lora_weights): true\n",
+        "on 12 layers: q_proj 6, v_proj 6\n", "language ko, task transcribe, audio context exact"})
     EXPECT_THAT(adapter, HasSubstr(part));
+}
+
+// Every module is named in JSON alone.
+TEST_F(Output, OfInspectSumsUpWhatAnAdapterChanges) {
+  ASSERT_EQ(train("run", {"--lora-r", "2", "--lora-alpha", "8", "--target-scope", "decoder", "--use-rslora",
+                          "--init-lora-weights", "pissa"}),
+            0);
+  const std::string text = output_of({"inspect", path("run"), "--json", path("inspect.json")});
+  for (const char* part : {"rank 4, alpha 11.3", "scaled by 5.657 = alpha / sqrt(rank), rsLoRA\n",
+                           "start (init_lora_weights): pissa, which the second half of the rank takes back\n",
+                           "on 20 layers: fc1 2, fc2 2, k_proj 4, out_proj 4, q_proj 4, v_proj 4\n"})
+    EXPECT_THAT(text, HasSubstr(part));
+  EXPECT_THAT(text, Not(HasSubstr("model.decoder")));
+  const Json json = read_json(folder / "inspect.json");
+  EXPECT_EQ(json.at("modules").size(), 20u);
+  EXPECT_EQ(json.at("modules")[0], "model.decoder.layers.0.encoder_attn.k_proj");
+  EXPECT_EQ(json.at("use_rslora"), true);
+  EXPECT_EQ(json.at("init_lora_weights"), "pissa");
 }
 
 }  // namespace
