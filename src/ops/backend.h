@@ -38,14 +38,15 @@ struct LowRank {
   float scale = 1;  // alpha / R
 };
 
-// What follows a product, in this order: + bias, + low rank, keep, gelu, + add.
+// What follows a product, in this order: + low rank, * gain, + bias, keep, gelu, + add.
 struct Epilogue {
   const float* bias = nullptr;  // [out]
   const LowRank* low_rank = nullptr;
-  Mat saved{};        // [N, out] compute; what gelu_backward needs; empty: not kept
-  bool gelu = false;  // the erf form: x / 2 (1 + erf(x / sqrt 2))
-  ConstMat add{};     // [N, out]; the residual stream
-  bool int8 = false;  // what Compute::int8 says may be done here
+  Mat saved{};                  // [N, out] compute; what gelu_backward needs; empty: not kept
+  bool gelu = false;            // the erf form: x / 2 (1 + erf(x / sqrt 2))
+  ConstMat add{};               // [N, out]; the residual stream
+  bool int8 = false;            // what Compute::int8 says may be done here
+  const float* gain = nullptr;  // [out]: DoRA's m / norm
 };
 
 // Which elements LoRA's dropout removes: a pure function of seed, step, module and row key, so that neither batching,
@@ -104,6 +105,11 @@ class Backend {
   // dx f32 += the gradient through the norm; dgain, dbias += if given. dy f32.
   virtual void layer_norm_backward(ConstMat x, ConstMat stats, const float* gain, ConstMat dy, Mat dx, float* dgain,
                                    float* dbias) = 0;
+
+  // Through Epilogue::gain, where that is m / norm and the norm a constant: dy [N, out] compute becomes gain * dy, and
+  // dm [out] f32 += column sums of dy * z / norm, z [N, out] being what the gain multiplied. y [N, out] compute is
+  // Epilogue::saved, gain * z + bias, so z / norm is (y - bias) / m; where m is 0, y does not tell, and dm stays.
+  virtual void gain_backward(ConstMat y, const float* bias, const float* gain, const float* m, Mat dy, float* dm) = 0;
 
   // dx compute = dy f32 * gelu'(pre). pre: compute, Epilogue::saved.
   virtual void gelu_backward(ConstMat pre, ConstMat dy, Mat dx) = 0;

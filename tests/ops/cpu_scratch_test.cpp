@@ -78,6 +78,8 @@ TEST_P(CpuScratch, SufficesForWhatWorksRowByRow) {
   be.layer_norm(x, gain.row<float>(0), gain.row<float>(1), mat(GetParam(), n, c), mat(DType::kF32, n, 2));
   be.layer_norm_backward(x, mat(DType::kF32, n, 2), gain.row<float>(0), mat(DType::kF32, n, c), mat(DType::kF32, n, c),
                          gain.row<float>(2), gain.row<float>(3));
+  be.gain_backward(mat(GetParam(), n, c), gain.row<float>(0), gain.row<float>(1), gain.row<float>(2),
+                   mat(GetParam(), n, c), gain.row<float>(3));
   std::vector<int> index(n, 2);
   be.add_rows(x, as_weight(mat(DType::kF16, 3, c)), index, mat(GetParam(), n, c));
   be.embed(as_weight(mat(DType::kF16, 3, c)), index, as_weight(mat(DType::kF32, 3, c)), index, mat(GetParam(), n, c));

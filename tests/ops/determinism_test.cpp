@@ -73,6 +73,11 @@ void run_sums(Backend& backend, const Inputs& in, std::map<std::string, Bytes>& 
   backend.layer_norm(in.stream, in.gain.data(), in.bias.data(), y, stats);
   backend.layer_norm_backward(in.stream, stats, in.gain.data(), y, dx, dgain.data(), dbias.data());
   backend.add_rows_backward(in.stream, in.index, dtable);
+  OwnedMat dy = in.x;
+  std::vector<float> dm(kWidth);
+  backend.gain_backward(in.wide, in.bias.data(), in.gain.data(), in.gain.data(), dy, dm.data());
+  out["gain_backward dy"] = bits_of(dy);
+  out["gain_backward dm"] = float_bits(dm);
   out["layer_norm"] = bits_of(y);
   out["layer_norm dx"] = bits_of(dx);
   out["layer_norm dgain"] = float_bits(dgain);

@@ -138,12 +138,12 @@ TEST_P(Int8Products, HaveTheirEpilogue) {
   for (const auto& [n, in, out, rank] : {std::array{64, 96, 130, 8}, {1664, 64, 70, 5}}) {
     const MadeWeight w("int8", out, in, noise(std::int64_t{out} * in, 9, 0.05f));
     const Mat x = mat(GetParam(), n, in), h = mat(GetParam(), n, rank), b = mat(DType::kF32, out, rank),
-              add = mat(DType::kF32, n, out), bias = mat(DType::kF32, 1, out);
+              add = mat(DType::kF32, n, out), bias = mat(DType::kF32, 1, out), gain = mat(DType::kF32, 1, out);
     const LowRank low{h, as_weight(b), 0.5f};
     Mat y[2], saved[2];
     for (const int which : {0, 1}) {
       y[which] = mat(DType::kF32, n, out), saved[which] = mat(GetParam(), n, out);
-      const Epilogue e{bias.row<float>(0), &low, saved[which], true, add, true};
+      const Epilogue e{bias.row<float>(0), &low, saved[which], true, add, true, gain.row<float>(0)};
       (which == 0 ? *backend_ : *reference).linear(x, w.weight, e, y[which]);
     }
     // Terms are of size 1 or less; gelu's slope is below 1.13 and its function errs by 8 u.

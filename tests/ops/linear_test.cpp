@@ -31,7 +31,7 @@ struct LinearCase {
   Shape shape;
   DType compute;
   OwnedMat x, w, h, b, add;
-  std::vector<float> bias;
+  std::vector<float> bias, gain;
   LowRank low_rank;
 
   LinearCase(const Shape& s, DType compute_, DType format, Layout layout, std::uint64_t seed)
@@ -44,6 +44,7 @@ struct LinearCase {
     b = draw.mat(format, s.out, s.rank);
     add = draw.mat(DType::kF32, s.rows, s.out, layout);
     bias = draw.vector(s.out);
+    gain = draw.vector(s.out, 1);
     low_rank = {h.mat(), as_weight(b.mat()), 0.75f};
   }
 
@@ -61,6 +62,7 @@ struct LinearCase {
     in.scale = low_rank.scale;
     in.gelu = true;
     in.add = add.values();
+    in.gain = reference::read(gain.data(), shape.out);
     return in;
   }
 };
@@ -71,8 +73,9 @@ Values pre_bound(const reference::LinearInput<double>& in, const Precision& p) {
   if (!in.h.empty()) reference::add_x_wt(magnitude(in.h), magnitude(in.b), std::abs(in.scale), terms);
   for (std::int64_t r = 0; r < terms.rows; ++r)
     for (std::int64_t o = 0; o < terms.cols; ++o) {
+      if (!in.gain.empty()) terms(r, o) *= std::abs(in.gain(0, o));
       if (!in.bias.empty()) terms(r, o) += std::abs(in.bias(0, o));
-      terms(r, o) *= gamma(static_cast<double>(in.x.cols + in.h.cols + 4), p.sum);
+      terms(r, o) *= gamma(static_cast<double>(in.x.cols + in.h.cols + 5), p.sum);
     }
   return terms;
 }
@@ -125,7 +128,7 @@ TEST_P(Linear, FollowsTheEpilogueInItsOrder) {
         Backend& backend = make({.rows = s.rows, .width = std::max(s.in, s.out)});
         for (const DType type : {DType::kF32, compute()}) {
           OwnedMat y(type, s.rows, s.out, layout), saved(compute(), s.rows, s.out, layout);
-          Epilogue e{c.bias.data(), &c.low_rank, saved, true, c.add};
+          const Epilogue e{c.bias.data(), &c.low_rank, saved, true, c.add, false, c.gain.data()};
           backend.linear(c.x, as_weight(c.w.mat()), e, y);
           const auto in = c.whole();
           const auto expected = reference::linear(in);
@@ -143,7 +146,7 @@ TEST_P(Linear, TakesEachPartOfTheEpilogueAlone) {
   const Shape s{37, 20, 45, 4};
   const LinearCase c(s, compute(), DType::kF32, kStrided, 3);
   Backend& backend = make({.rows = s.rows, .width = 64});
-  for (int part = 0; part < 4; ++part) {
+  for (int part = 0; part < 5; ++part) {
     const auto whole = c.whole();
     auto in = c.plain();
     Epilogue e;
@@ -151,6 +154,7 @@ TEST_P(Linear, TakesEachPartOfTheEpilogueAlone) {
     if (part == 1) e.low_rank = &c.low_rank, in.h = whole.h, in.b = whole.b, in.scale = whole.scale;
     if (part == 2) e.gelu = in.gelu = true;
     if (part == 3) e.add = c.add, in.add = whole.add;
+    if (part == 4) e.gain = c.gain.data(), in.gain = whole.gain;
     OwnedMat y(DType::kF32, s.rows, s.out);
     backend.linear(c.x, as_weight(c.w.mat()), e, y);
     const auto expected = reference::linear(in);
@@ -165,7 +169,7 @@ TEST_P(Linear, TakesWeightsLargerThanAnyCache) {
   const LinearCase c(wide, compute(), DType::kF16, kPlain, 12);
   Backend& backend = make({.rows = 3, .width = 9000});
   OwnedMat y(DType::kF32, 3, wide.out), saved(compute(), 3, wide.out);
-  backend.linear(c.x, as_weight(c.w.mat()), {c.bias.data(), &c.low_rank, saved, true, c.add}, y);
+  backend.linear(c.x, as_weight(c.w.mat()), {c.bias.data(), &c.low_rank, saved, true, c.add, false, c.gain.data()}, y);
   const auto in = c.whole();
   const auto expected = reference::linear(in);
   EXPECT_TRUE(within("wide linear", expected.y, y, output_bound(in, expected, DType::kF32, precision())));
@@ -287,51 +291,109 @@ TEST_P(Linear, GeluBackwardMultipliesByTheSlope) {
   }
 }
 
+// dy: one product. dm: dy (y - bias), summed over the rows, over m.
+TEST_P(Linear, GainBackwardScalesAndSums) {
+  for (const std::int64_t rows : {1, 37, 600})
+    for (const Layout& layout : layouts())
+      for (const bool has_bias : {true, false}) {
+        const std::int64_t out = 83;
+        Drawn draw(14);
+        const OwnedMat y = draw.mat(compute(), rows, out, layout, 3);
+        OwnedMat dy = draw.mat(compute(), rows, out, layout);
+        const std::vector<float> biases = draw.vector(out), gain = draw.vector(out, 1);
+        std::vector<float> m = draw.vector(out, 1), dm = draw.vector(out);
+        m[5] = 0;
+        const float* bias = has_bias ? biases.data() : nullptr;
+        const auto row = [&](const float* p) { return reference::read(p, out); };
+        const Values before = dy.values();
+        Values d = before, sum = row(dm.data()), d_bound = d, sum_bound = sum;
+        reference::gain_backward(y.values(), row(bias), row(gain.data()), row(m.data()), d, sum);
+        for (std::int64_t o = 0; o < out; ++o) {
+          double terms = 0;
+          for (std::int64_t r = 0; r < rows; ++r) {
+            const double b = bias ? bias[o] : 0;
+            terms += std::abs(before(r, o)) * (std::abs(y.values()(r, o)) + std::abs(b));
+            d_bound(r, o) = storage(compute(), d(r, o)) + precision().sum * std::abs(d(r, o));
+          }
+          if (m[static_cast<std::size_t>(o)] != 0) terms /= std::abs(m[static_cast<std::size_t>(o)]);
+          sum_bound(0, o) = gamma(static_cast<double>(rows + 4), precision().sum) * (terms + std::abs(sum(0, o))) +
+                            storage(DType::kF32, sum(0, o));
+        }
+        const float kept = dm[5];
+        make({.rows = rows, .width = out}).gain_backward(y, bias, gain.data(), m.data(), dy, dm.data());
+        EXPECT_TRUE(within("gain_backward dy", d, dy, d_bound));
+        EXPECT_TRUE(within("gain_backward dm", sum, row(dm.data()), sum_bound));
+        EXPECT_EQ(dm[5], kept);
+      }
+}
+
 class LinearInF32 : public OnEveryBackend {};
 
-// Backward of the whole epilogue: gelu_backward, then the products with each operand.
+// Backward of the whole epilogue: gelu_backward, bias and gain, then the products with each operand. The gain is m over
+// a constant norm.
 TEST_P(LinearInF32, BackwardIsTheAdjointOfTheForward) {
   for (const Shape& s : kShapes) {
     LinearCase c(s, DType::kF32, DType::kF32, kPlain, 9);
     const OwnedMat dy = Drawn(10).mat(DType::kF32, s.rows, s.out);
     OwnedMat y(DType::kF32, s.rows, s.out), pre = y, dpre = y, dx(DType::kF32, s.rows, s.in),
                                             dh(DType::kF32, s.rows, s.rank);
-    OwnedMat dw(DType::kF32, s.out, s.in), db(DType::kF32, s.out, s.rank), dbias(DType::kF32, 1, s.out);
-    for (OwnedMat* m : {&dw, &db, &dbias}) reference::write(Values(m->mat().rows, m->mat().cols), *m);
+    OwnedMat dw(DType::kF32, s.out, s.in), db(DType::kF32, s.out, s.rank), dbias(DType::kF32, 1, s.out), dm = dbias;
+    for (OwnedMat* m : {&dw, &db, &dbias, &dm}) reference::write(Values(m->mat().rows, m->mat().cols), *m);
+    Values norm(1, s.out);
+    std::vector<float> m = c.gain;
+    for (std::size_t o = 0; o < m.size(); ++o)  // powers of two, so that m / norm is not rounded
+      m[o] *= static_cast<float>(norm.data[o] = std::ldexp(1, static_cast<int>(o % 4) - 1));
     Backend& backend = make({.rows = s.rows, .width = std::max(s.in, s.out)});
     const BaseWeight w = as_weight(c.w.mat()), b = as_weight(c.b.mat());
-    backend.linear(c.x, w, {c.bias.data(), &c.low_rank, pre, true, c.add}, y);
+    backend.linear(c.x, w, {c.bias.data(), &c.low_rank, pre, true, c.add, false, c.gain.data()}, y);
     backend.gelu_backward(pre, dy, dpre);
+    backend.weight_gradient(dpre, c.x, 1, {}, dbias.mat().row<float>(0));
+    backend.gain_backward(pre, c.bias.data(), c.gain.data(), m.data(), dpre, dm.mat().row<float>(0));
     backend.linear_backward(dpre, w, false, dx);
-    backend.weight_gradient(dpre, c.x, 1, dw, dbias.mat().row<float>(0));
+    backend.weight_gradient(dpre, c.x, 1, dw, nullptr);
     backend.linear_backward(dpre, b, false, dh);
     backend.cast(dh, c.low_rank.scale, dh);
     backend.weight_gradient(dpre, c.h, c.low_rank.scale, db, nullptr);
 
-    // dpre: gelu'' is at most 2 phi(0) < 0.8 and sees the error of pre; then what each product does to it.
+    // dpre: gelu'' is at most 2 phi(0) < 0.8 and sees the error of pre; then the gain, and what each product does to
+    // it.
     const auto in = c.whole();
     const auto truth = reference::linear(in);
     const Values upstream = magnitude(dy.values()), exact = reference::gelu_backward(truth.pre, dy.values());
-    Values error = pre_bound(in, precision());
+    Values pre_error = pre_bound(in, precision()), error = pre_error;
     for (std::size_t i = 0; i < error.data.size(); ++i) {
-      error.data[i] += storage(DType::kF32, truth.pre.data[i]);
+      error.data[i] = pre_error.data[i] += storage(DType::kF32, truth.pre.data[i]);
       error.data[i] = upstream.data[i] * (0.8 * error.data[i] + slope_bound(truth.pre.data[i], precision())) +
                       storage(DType::kF32, exact.data[i]);
     }
-    const auto with_sums = [&](std::int64_t terms) {  // of a product of dpre with an exact operand, and its storage
-      Values e = error;
+    const Values m_values = reference::read(m.data(), s.out);
+    Values scaled = exact, scaled_error = error, m_bound(1, s.out);
+    for (std::int64_t r = 0; r < s.rows; ++r)
+      for (std::int64_t o = 0; o < s.out; ++o) {
+        scaled(r, o) *= in.gain(0, o);
+        scaled_error(r, o) = std::abs(in.gain(0, o)) * error(r, o) + precision().sum * std::abs(scaled(r, o)) +
+                             storage(DType::kF32, scaled(r, o));
+        const double size = std::abs(truth.pre(r, o)) + std::abs(in.bias(0, o)), d = std::abs(exact(r, o));
+        m_bound(0, o) += (error(r, o) * size + (d + error(r, o)) * (pre_error(r, o) + 2 * kRoundoffF32 * size) +
+                          gamma(static_cast<double>(s.rows + 4), precision().sum) * d * size) /
+                         std::abs(m_values(0, o));
+      }
+    // Of a product of what has this error with an exact operand, and its storage.
+    const auto with_sums_of = [&](const Values& value, const Values& of, std::int64_t terms) {
+      Values e = of;
       for (std::size_t i = 0; i < e.data.size(); ++i)
         e.data[i] +=
-            (gamma(static_cast<double>(terms + 2), precision().sum) + 2 * kRoundoffF32) * std::abs(exact.data[i]);
+            (gamma(static_cast<double>(terms + 2), precision().sum) + 2 * kRoundoffF32) * std::abs(value.data[i]);
       return e;
     };
+    const auto with_sums = [&](std::int64_t terms) { return with_sums_of(scaled, scaled_error, terms); };
     Values x_bound(s.rows, s.in), h_bound(s.rows, s.rank), w_bound(s.out, s.in), b_bound(s.out, s.rank),
         bias_bound(1, s.out);
     reference::add_dy_w(with_sums(s.out), magnitude(in.w), 1, x_bound);
     reference::add_dy_w(with_sums(s.out), magnitude(in.b), in.scale, h_bound);
     reference::add_dyt_x(with_sums(s.rows), magnitude(in.x), 1, w_bound);
     reference::add_dyt_x(with_sums(s.rows), magnitude(in.h), in.scale, b_bound);
-    reference::add_column_sums(with_sums(s.rows), 1, bias_bound);
+    reference::add_column_sums(with_sums_of(exact, error, s.rows), 1, bias_bound);
 
     expect_adjoint({title("linear", s, DType::kF32),
                     {{"x", in.x, dx.values(), x_bound},
@@ -339,9 +401,12 @@ TEST_P(LinearInF32, BackwardIsTheAdjointOfTheForward) {
                      {"bias", in.bias, dbias.values(), bias_bound},
                      {"h", in.h, dh.values(), h_bound},
                      {"b", in.b, db.values(), b_bound},
-                     {"add", in.add, dy.values(), Values(s.rows, s.out)}},
+                     {"add", in.add, dy.values(), Values(s.rows, s.out)},
+                     {"m", m_values, dm.values(), m_bound}},
                     [&](const std::vector<Duals>& d) {
-                      return reference::linear<Dual>({d[0], d[1], d[2], d[3], d[4], in.scale, true, d[5]}).y;
+                      Duals gain = d[6];
+                      for (std::size_t o = 0; o < gain.data.size(); ++o) gain.data[o] /= norm.data[o];
+                      return reference::linear<Dual>({d[0], d[1], d[2], d[3], d[4], in.scale, true, d[5], gain}).y;
                     },
                     dy.values()},
                    11);

@@ -75,6 +75,13 @@ class CpuBackend final : public Backend {
     sori::weight_gradient(c_, dy, x, scale, dw, dbias);
   }
 
+  void gain_backward(ConstMat y, const float* bias, const float* gain, const float* m, Mat dy, float* dm) override {
+    require(y.same_shape(dy), "gain_backward: y, dy [N, out]");
+    require_compute(y);
+    require_compute(dy);
+    sori::gain_backward(c_, y, bias, gain, m, dy, dm);
+  }
+
   void layer_norm(ConstMat x, const float* gain, const float* bias, Mat y, Mat stats) override {
     require(x.same_shape(y) && stats.rows == x.rows && stats.cols == 2, "layer_norm: x, y [N, C], stats [N, 2]");
     c_.for_rows(x.rows, kTileRows, [&](std::int64_t first, std::int64_t rows) {

@@ -57,6 +57,14 @@ void add_vector(const float* bias, Mat y) {
   }
 }
 
+void scale_columns(const float* gain, Mat y) {
+  for (std::int64_t r = 0; r < y.rows; ++r) {
+    float* to = y.row<float>(r);
+    for_vectors(y.cols, [&](std::int64_t i, std::size_t n)
+                            HWY_ATTR { store_some(hn::Mul(load_some(to + i, n), load_some(gain + i, n)), to + i, n); });
+  }
+}
+
 void column_sums(ConstMat x, float* sums) {
   with_type(x.type, [&](auto* type) HWY_ATTR {
     using T = std::remove_pointer_t<decltype(type)>;
@@ -79,11 +87,13 @@ namespace sori::kernels {
 HWY_EXPORT(convert);
 HWY_EXPORT(add_to);
 HWY_EXPORT(add_vector);
+HWY_EXPORT(scale_columns);
 HWY_EXPORT(column_sums);
 HWY_EXPORT(instruction_set);
 void convert(ConstMat x, float scale, Mat y) { HWY_DYNAMIC_DISPATCH(convert)(x, scale, y); }
 void add_to(ConstMat x, Mat y) { HWY_DYNAMIC_DISPATCH(add_to)(x, y); }
 void add_vector(const float* bias, Mat y) { HWY_DYNAMIC_DISPATCH(add_vector)(bias, y); }
+void scale_columns(const float* gain, Mat y) { HWY_DYNAMIC_DISPATCH(scale_columns)(gain, y); }
 void column_sums(ConstMat x, float* sums) { HWY_DYNAMIC_DISPATCH(column_sums)(x, sums); }
 const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(instruction_set)(); }
 }  // namespace sori::kernels

@@ -11,10 +11,13 @@ namespace sori::kernels {
 void convert(ConstMat x, float scale, Mat y);  // y = scale * x in y's type; x may be f16 and of any alignment
 // Rows and columns of a weight from (row, col) on, as quant/base_weight.h's decode() defines them, in to's type.
 void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to);
-void add_to(ConstMat x, Mat y);             // y f32 += x
-void add_vector(const float* bias, Mat y);  // y f32 += bias in each row
-void gelu(Mat x);                           // x f32, in place
+void add_to(ConstMat x, Mat y);                // y f32 += x
+void add_vector(const float* bias, Mat y);     // y f32 += bias in each row
+void scale_columns(const float* gain, Mat y);  // y f32 *= gain in each row
+void gelu(Mat x);                              // x f32, in place
 void gelu_backward(ConstMat pre, ConstMat dy, Mat dx);
+// sums += column sums of dy * (y - bias), and dy = gain * dy. bias may be null; y has dy's type.
+void gain_backward(ConstMat y, const float* bias, const float* gain, Mat dy, float* sums);
 void column_sums(ConstMat x, float* sums);  // sums += each column's sum, row after row
 
 // y [N, outputs] f32 = x [N, K] times rows of w from `first` on, whose numbers are rounded to `as` first. Meant for few

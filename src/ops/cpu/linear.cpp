@@ -11,9 +11,10 @@ constexpr std::int64_t kFewOutputs = 64;              // of one piece of such a 
 constexpr std::int64_t kCodeRows = 1536;              // whose codes exist at one time
 constexpr std::int64_t kCodeBlockValues = 256 << 10;  // of one block of codes: a quarter of L2
 
-// The end of a tile t f32 that lies at (row, col) of y: + bias, keep, gelu, + add.
+// The end of a tile t f32 that lies at (row, col) of y: * gain, + bias, keep, gelu, + add.
 void finish_tile(const Epilogue& e, Mat t, std::int64_t row, std::int64_t col, Mat y) {
   const auto part = [&](auto m) { return m.row_range(row, t.rows).col_range(col, t.cols); };
+  if (e.gain) kernels::scale_columns(e.gain + col, t);
   if (e.bias) kernels::add_vector(e.bias + col, t);
   if (!e.saved.empty()) kernels::convert(t, 1, part(e.saved));
   if (e.gelu) kernels::gelu(t);

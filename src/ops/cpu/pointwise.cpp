@@ -32,6 +32,23 @@ void gelu_backward(ConstMat pre, ConstMat dy, Mat dx) {
   });
 }
 
+void gain_backward(ConstMat y, const float* bias, const float* gain, Mat dy, float* sums) {
+  require(y.same_shape(dy) && y.type == dy.type, "a result and its gradient are alike");
+  with_type(dy.type, [&](auto* type) HWY_ATTR {
+    using T = std::remove_pointer_t<decltype(type)>;
+    for (std::int64_t r = 0; r < dy.rows; ++r) {
+      const T* from = y.row<T>(r);
+      T* to = dy.row<T>(r);
+      for_vectors(dy.cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        const Vec d = load_some(to + i, n), result = load_some(from + i, n);
+        const Vec scaled = bias ? hn::Sub(result, load_some(bias + i, n)) : result;
+        store_some(hn::MulAdd(d, scaled, load_some(sums + i, n)), sums + i, n);
+        store_some(hn::Mul(d, load_some(gain + i, n)), to + i, n);
+      });
+    }
+  });
+}
+
 double sum_squares(ConstMat x) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> half;
@@ -57,9 +74,13 @@ HWY_AFTER_NAMESPACE();
 namespace sori::kernels {
 HWY_EXPORT(gelu);
 HWY_EXPORT(gelu_backward);
+HWY_EXPORT(gain_backward);
 HWY_EXPORT(sum_squares);
 void gelu(Mat x) { HWY_DYNAMIC_DISPATCH(gelu)(x); }
 void gelu_backward(ConstMat pre, ConstMat dy, Mat dx) { HWY_DYNAMIC_DISPATCH(gelu_backward)(pre, dy, dx); }
+void gain_backward(ConstMat y, const float* bias, const float* gain, Mat dy, float* sums) {
+  HWY_DYNAMIC_DISPATCH(gain_backward)(y, bias, gain, dy, sums);
+}
 double sum_squares(ConstMat x) { return HWY_DYNAMIC_DISPATCH(sum_squares)(x); }
 }  // namespace sori::kernels
 #endif

@@ -38,6 +38,20 @@ void layer_norm_backward(CpuContext& c, ConstMat x, ConstMat stats, const float*
   if (dbias) kernels::column_sums(biases, dbias);
 }
 
+void gain_backward(CpuContext& c, ConstMat y, const float* bias, const float* gain, const float* m, Mat dy, float* dm) {
+  const Scratch::Frame frame(c.shared);
+  const Mat parts = c.shared.mat(DType::kF32, pieces(dy.rows, kSumRows), dy.cols),
+            sums = c.shared.mat(DType::kF32, 1, dy.cols);
+  for (const Mat& s : {parts, sums}) std::fill_n(s.row<float>(0), s.size(), 0.0f);
+  c.for_rows(dy.rows, kSumRows, [&](std::int64_t first, std::int64_t rows) {
+    kernels::gain_backward(y.row_range(first, rows), bias, gain, dy.row_range(first, rows),
+                           parts.row<float>(first / kSumRows));
+  });
+  kernels::column_sums(parts, sums.row<float>(0));
+  for (std::int64_t o = 0; o < dy.cols; ++o)
+    if (m[o] != 0) dm[o] += sums.row<float>(0)[o] / m[o];
+}
+
 namespace {
 
 // columns[c * 3 + tap] = x[place(tap)][c]; a null row is padding.

@@ -7,6 +7,7 @@ namespace sori {
 
 void layer_norm_backward(CpuContext& c, ConstMat x, ConstMat stats, const float* gain, ConstMat dy, Mat dx,
                          float* dgain, float* dbias);
+void gain_backward(CpuContext& c, ConstMat y, const float* bias, const float* gain, const float* m, Mat dy, float* dm);
 void unfold(CpuContext& c, ConstMat x, std::span<const RowSpan> from, std::span<const RowSpan> to, std::int64_t stride,
             Mat columns);
 void unfold_backward(CpuContext& c, ConstMat dcolumns, std::span<const RowSpan> from, std::span<const RowSpan> to,

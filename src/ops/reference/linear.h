@@ -51,7 +51,8 @@ struct LinearInput {
   Matrix<T> h, b;    // [N, R], [out, R]: LoRA (Hu et al., 2021), h = x A^T
   double scale = 1;  // alpha / R
   bool gelu = false;
-  Matrix<T> add;  // [N, out]
+  Matrix<T> add;   // [N, out]
+  Matrix<T> gain;  // [1, out]: DoRA (Liu et al., 2024), m / norm
 };
 
 template <class T>
@@ -59,21 +60,37 @@ struct LinearOutput {
   Matrix<T> y, pre;  // [N, out]; pre is what gelu sees
 };
 
-// y = gelu(x w^T + bias + scale h b^T) + add, what is absent left out.
+// y = gelu(gain (x w^T + scale h b^T) + bias) + add, what is absent left out.
 template <class T>
 LinearOutput<T> linear(const LinearInput<T>& in) {
   LinearOutput<T> out{Matrix<T>(in.x.rows, in.w.rows), {}};
   add_x_wt(in.x, in.w, 1, out.y);
-  if (!in.bias.empty())
-    for (std::int64_t r = 0; r < out.y.rows; ++r)
-      for (std::int64_t o = 0; o < out.y.cols; ++o) out.y(r, o) += in.bias(0, o);
   if (!in.h.empty()) add_x_wt(in.h, in.b, in.scale, out.y);
+  for (std::int64_t r = 0; r < out.y.rows; ++r)
+    for (std::int64_t o = 0; o < out.y.cols; ++o) {
+      if (!in.gain.empty()) out.y(r, o) = out.y(r, o) * in.gain(0, o);
+      if (!in.bias.empty()) out.y(r, o) += in.bias(0, o);
+    }
   out.pre = out.y;
   if (in.gelu)
     for (T& y : out.y.data) y = gelu(y);
   if (!in.add.empty())
     for (std::size_t i = 0; i < out.y.data.size(); ++i) out.y.data[i] += in.add.data[i];
   return out;
+}
+
+// Through the gain of linear(), m / norm: dy becomes gain dy, dm [1, out] += column sums of dy (y - bias) / m.
+template <class T>
+void gain_backward(const Matrix<T>& y, const Matrix<T>& bias, const Matrix<T>& gain, const Matrix<T>& m, Matrix<T>& dy,
+                   Matrix<T>& dm) {
+  for (std::int64_t o = 0; o < dy.cols; ++o) {
+    T sum{};
+    for (std::int64_t r = 0; r < dy.rows; ++r) {
+      sum += dy(r, o) * (bias.empty() ? y(r, o) : y(r, o) - bias(0, o));
+      dy(r, o) = gain(0, o) * dy(r, o);
+    }
+    if (m(0, o) != 0) dm(0, o) += sum / m(0, o);
+  }
 }
 
 }  // namespace sori::reference

@@ -54,6 +54,7 @@ class ReferenceBackend final : public Backend {
       in.w = read(w, compute_);
     }
     in.bias = read(e.bias, y.cols);
+    in.gain = read(e.gain, y.cols);
     in.gelu = e.gelu;
     in.add = read(e.add);
     if (e.low_rank) {
@@ -90,6 +91,16 @@ class ReferenceBackend final : public Backend {
     if (dbias) add_column_sums(d, scale, bias);
     write(sum, dw);
     write_vector(bias, dbias);
+  }
+
+  void gain_backward(ConstMat y, const float* bias, const float* gain, const float* m, Mat dy, float* dm) override {
+    require(y.same_shape(dy), "gain_backward: y, dy [N, out]");
+    require_compute(y);
+    require_compute(dy);
+    Values d = read(dy), sum = read(dm, dy.cols);
+    reference::gain_backward(read(y), read(bias, dy.cols), read(gain, dy.cols), read(m, dy.cols), d, sum);
+    write(d, dy);
+    write_vector(sum, dm);
   }
 
   void layer_norm(ConstMat x, const float* gain, const float* bias, Mat y, Mat stats) override {
