@@ -1,6 +1,7 @@
 #include "cli/judge.h"
 
 #include "base/unicode.h"
+#include "model/dora.h"
 #include "quant/file_format.h"
 #include "text/languages.h"
 
@@ -110,8 +111,10 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
                          name_of(limits.context), name_of(trained)));
   compute_ = choose_compute(options.compute, model_.base, model_.model.config, log);
   backend_ = make_cpu_backend(compute_);
+  DoraScratch dora;
   const auto carve = [&](Carver& c) {
     load_weights(c, model_.model, *model_.file);
+    dora = carve_dora(c, model_.model, compute_.type);
     return carve_recognizer(c, model_.model, *backend_, limits);
   };
   Carver count = Carver::counting();
@@ -119,7 +122,12 @@ Judge::Judge(const JudgeOptions& options, const Speech& data, Log& log)
   arena_ = std::make_unique<Arena>(count.bytes());
   Carver carver(*arena_);
   RecognizerMemory memory = carve(carver);
-  if (adapter_) load_adapter(model_.model, *adapter_->file);
+  if (adapter_) {
+    load_adapter(model_.model, *adapter_->file);
+    const Pass pass{.backend = *backend_};
+    measure_base(pass, model_.model, dora);
+    refresh_gains(pass, model_.model, dora);
+  }
   recognizer_ =
       std::make_unique<Recognizer>(model_.model, *backend_, model_.tokenizer, prompt, model_.rules, std::move(memory));
 }

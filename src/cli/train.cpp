@@ -192,7 +192,10 @@ class Run {
     RunMemory memory = carve(carver);
     require(carver.bytes() == arena.bytes(), "what is handed out is what was planned");
     set_zero(memory.optimizer);
+    const Pass pass{.backend = *learn, .drop = plan.drop};
+    measure_base(pass, model_.model, memory.learning.dora);
     if (!goes_on()) start_adapters(memory.start, plan.drop);
+    if (!goes_on() && !initial_) start_magnitudes(pass, model_.model, memory.learning.dora);
     output.open();
     if (!sensitivity_.is_null()) write_file(Path(o_.output_dir) / "sensitivity.json", to_text(sensitivity_));
     RunState state = resume(memory.optimizer, identity);
@@ -322,6 +325,7 @@ class Run {
     } else {
       lora_ = initial_ ? initial_->config : o_.lora();
       lora_.dropout = o_.lora_dropout;
+      refuse_dropped_dora(lora_);
       add_lora(model_.model, lora_);
     }
     keep_little(model_.model, o_.moments(), o_.fused_step);

@@ -56,8 +56,9 @@ RecognizerLimits recognizer_limits(const WhisperConfig& config, std::int64_t bat
 RecognizerMemory carve_recognizer(Carver& c, Whisper& model, Backend& backend, const RecognizerLimits& limits) {
   const WhisperConfig& config = model.config;
   const std::int64_t frame_rows = round_rows(limits.frames);
-  const SideLimits audio{backend.compute(), round_rows(limits.cache().states), config.d_model, config.encoder_ffn,
-                         config.encoder_heads};
+  const SideLimits audio{backend.compute(),    round_rows(limits.cache().states),
+                         config.d_model,       config.encoder_ffn,
+                         config.encoder_heads, /*backward=*/false};
   RecognizerMemory m;
   m.limits = limits;
   {

@@ -1,5 +1,7 @@
 #include "export/merge.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "export/source_model.h"
 #include "formats/pickle.h"
@@ -11,18 +13,24 @@ namespace {
 
 constexpr std::string_view kPrefix = "base_model.model.";
 
-// The change of one weight [out, in]: scale * b a.
+// What changes one weight [out, in]: + scale * b a; and, of DoRA, each row's length.
 struct Delta {
-  std::vector<float> a, b;  // [R, in], [out, R]
+  std::vector<float> a, b;       // [R, in], [out, R]
+  std::vector<float> magnitude;  // [out]; empty: lengths stay
   std::int64_t rank = 0;
   float scale = 0;
 
-  void add_row(std::int64_t row, std::span<float> values) const {
+  void change_row(std::int64_t row, std::span<float> values) const {
     for (std::int64_t r = 0; r < rank; ++r) {
       const float factor = scale * b[static_cast<std::size_t>(row * rank + r)];
       const float* from = a.data() + r * static_cast<std::int64_t>(values.size());
       for (std::size_t i = 0; i < values.size(); ++i) values[i] += factor * from[i];
     }
+    if (magnitude.empty()) return;
+    double squares = 0;
+    for (const float x : values) squares += static_cast<double>(x) * x;
+    const auto gain = static_cast<float>(magnitude[static_cast<std::size_t>(row)] / std::sqrt(squares));
+    for (float& x : values) x *= gain;
   }
 };
 
@@ -54,9 +62,10 @@ std::map<std::string, std::shared_ptr<const Delta>> read_deltas(const TensorFile
     delta->scale = static_cast<float>(lora.scale());
     delta->a = numbers(file, a, {lora.rank, t.shape[1]});
     delta->b = numbers(file, b, {t.shape[0], lora.rank});
+    if (lora.dora) delta->magnitude = numbers(file, module + ".lora_magnitude_vector", {t.shape[0]});
     deltas[t.name] = delta;
   }
-  if (deltas.empty() || file.tensors().size() != 2 * deltas.size())
+  if (deltas.empty() || file.tensors().size() != (lora.dora ? 3 : 2) * deltas.size())
     throw Error{ErrorKind::kInput, "holds tensors that are no LoRA adapter of this model", file.where(),
                 "name the model that this adapter was trained on"};
   return deltas;
@@ -77,7 +86,7 @@ std::vector<OutTensor> merged_tensors(const SourceModel& base,
     }
     auto fill = [rows = stored.rows, delta](std::int64_t row, std::span<float> values) {
       rows(row, values);
-      if (delta) delta->add_row(row, values);
+      if (delta) delta->change_row(row, values);
     };
     tensors.push_back(computed(std::move(info), std::move(fill), base.file->where()));
     tensors.back().release = stored.release;

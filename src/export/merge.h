@@ -1,5 +1,5 @@
-// sori merge: folds a LoRA adapter into its base model, W + scale * B A, so that any program can use the result.
-// What is written is f32, f16 or bf16, whatever the adapter was trained on.
+// sori merge: folds a LoRA adapter into its base model, W + scale * B A, or what DoRA makes of that, so that any
+// program can use the result. What is written is f32, f16 or bf16, whatever the adapter was trained on.
 #pragma once
 
 #include "export/model_writer.h"

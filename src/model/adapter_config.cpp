@@ -29,8 +29,8 @@ const std::vector<std::string_view> kHarmless{
     "loftq_config", "lora_ga_config",          "megatron_core", "qalora_group_size", "peft_version",   "revision",
     "task_type"};
 // Keys that are read.
-const std::vector<std::string_view> kRead{"peft_type",      "r",         "lora_alpha", "lora_dropout",
-                                          "target_modules", "use_rslora"};
+const std::vector<std::string_view> kRead{"peft_type",      "r",          "lora_alpha", "lora_dropout",
+                                          "target_modules", "use_rslora", "use_dora"};
 
 bool is_one_of(const std::vector<std::string_view>& keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -67,7 +67,7 @@ Json to_json(const LoraConfig& config, Whisper& model, const std::string& base_m
   j["init_lora_weights"] = true;
   j["modules_to_save"] = nullptr;
   j["use_rslora"] = config.rslora;
-  j["use_dora"] = false;
+  j["use_dora"] = config.dora;
   return j;
 }
 
@@ -79,6 +79,7 @@ LoraConfig parse_adapter_config(const Json& json, const std::string& where) {
   c.rank = json_get<int>(json, "r", where);
   c.alpha = json_get<double>(json, "lora_alpha", where);
   c.rslora = json_get_or<bool>(json, "use_rslora", false, where);
+  c.dora = json_get_or<bool>(json, "use_dora", false, where);
   c.dropout = json_get_or<double>(json, "lora_dropout", 0.0, where);
   if (json.contains("target_modules") && json.at("target_modules").is_string())
     c.target_modules = {json_get<std::string>(json, "target_modules", where)};

@@ -10,7 +10,7 @@ namespace sori {
 // model.
 Json to_json(const LoraConfig& config, Whisper& model, const std::string& base_model);
 
-// Error kInput for any other kind of adapter than LoRA and rsLoRA (DoRA, bias, patterns, PiSSA, ...), naming the key
+// Error kInput for any other kind of adapter than LoRA, rsLoRA and DoRA (bias, patterns, PiSSA, ...), naming the key
 // that is not understood.
 LoraConfig parse_adapter_config(const Json& json, const std::string& where);
 

@@ -16,10 +16,14 @@ struct Lora {
   float scale = 1;           // alpha / R
   double dropout = 0;        // of x, while training
   std::uint64_t module = 0;  // keys the dropout mask
+  // DoRA's (model/dora.h).
+  Parameter magnitude;            // [out]: m; of other adapters absent
+  float* gain = nullptr;          // [out]: m / ||W + scale B A||
+  float* base_squares = nullptr;  // [out]: ||W||^2
 
   template <class V>
   void visit(V& v) {
-    v("lora_A.weight", a), v("lora_B.weight", b);
+    v("lora_A.weight", a), v("lora_B.weight", b), v("lora_magnitude_vector", magnitude);
   }
 };
 
@@ -35,6 +39,7 @@ struct Linear {
     if (lora) lora->visit(v);
   }
   bool trainable() const { return weight.trainable || bias.trainable || lora; }
+  bool dora() const { return lora && lora->magnitude.present(); }
 };
 
 struct LayerNorm {

@@ -27,11 +27,13 @@ double sum(std::span<const float> losses) {
 LearnMemory carve_learning(Carver& c, Whisper& model, Backend& backend, const BatchLimits& limits, Keep keep) {
   const WhisperConfig& config = model.config;
   const DType compute = backend.compute();
-  const SideLimits audio{compute, limits.audio_rows(), config.d_model, config.encoder_ffn, config.encoder_heads};
-  const SideLimits text{compute, limits.text_rows(), config.d_model, config.decoder_ffn, config.decoder_heads};
+  const bool backward = keep != Keep::kNothing;
+  const SideLimits audio{compute, limits.audio_rows(), config.d_model, config.encoder_ffn, config.encoder_heads,
+                         backward};
+  const SideLimits text{compute, limits.text_rows(), config.d_model, config.decoder_ffn, config.decoder_heads,
+                        backward};
   const SideLimits larger{compute, std::max(audio.rows, text.rows), config.d_model, std::max(audio.ffn, text.ffn),
                           std::max(audio.heads, text.heads)};
-  const bool backward = keep != Keep::kNothing;
   const bool encoder_learns = lowest_learning(model.encoder) <= config.encoder_layers;
   const Keep encoder_keep = backward && !encoder_learns ? Keep::kNothing : keep;
   LearnMemory m;
@@ -57,6 +59,7 @@ LearnMemory carve_learning(Carver& c, Whisper& model, Backend& backend, const Ba
   const std::int64_t mlp_rows =
       std::max(m.encoder.stack.layers.front().mlp.pre.rows, m.decoder.stack.layers.front().mlp.pre.rows);
   m.scratch = carve_scratch(c, larger, adapter_limits(model), mlp_rows, backward);
+  m.dora = carve_dora(c, model, compute);
   m.losses = c.array<float>(static_cast<std::size_t>(text.rows));
   if (!backward) return m;
   m.convolutions = carve_conv_scratch(c, model.encoder, audio, limits.frame_rows());

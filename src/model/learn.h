@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/decoder.h"
+#include "model/dora.h"
 #include "model/lora.h"
 
 namespace sori {
@@ -13,6 +14,7 @@ struct LearnMemory {
   DecoderSaved decoder;
   Scratch scratch;
   ConvScratch convolutions;
+  DoraScratch dora;
   Mat dstates;              // [Na, C] f32; empty where the encoder learns nothing
   Mat dx;                   // [max(Na, Nt), C] f32: the residual stream's gradient
   Mat dy;                   // [Nt, C] f32: of what the decoder returns

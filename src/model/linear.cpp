@@ -17,6 +17,12 @@ ConstMat adapter_input(const Pass& p, const Lora& lora, ConstMat x, const Rows& 
   return dropped;
 }
 
+// The adapter's first half, dropout(x) a^T.
+void adapter_forward(const Pass& p, const Lora& lora, ConstMat x, const Rows& rows, LinearSaved& s,
+                     const LinearScratch& t) {
+  p.backend.linear(adapter_input(p, lora, x, rows, t), lora.a.weight, {}, s.h.top(x.rows));
+}
+
 // The adapter's part of linear_backward: dx += ...
 void adapter_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, ConstMat dy,
                       const LinearScratch& t, Mat dx) {
@@ -42,9 +48,10 @@ void adapter_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, co
 
 }  // namespace
 
-LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows) {
+LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows, Mat y) {
   LinearSaved s;
   if (l.lora) s.h = c.mat(compute, rows, l.lora->a.rows());
+  if (l.dora()) s.y = y;
   return s;
 }
 
@@ -59,27 +66,36 @@ LinearScratch carve_linear_scratch(Carver& c, const AdapterLimits& limits, DType
   return t;
 }
 
-void adapter_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
-                     const LinearScratch& t) {
-  if (l.lora) p.backend.linear(adapter_input(p, *l.lora, x, rows, t), l.lora->a.weight, {}, s.h.top(x.rows));
-}
-
 void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
                     const LinearScratch& t, Mat y) {
   epilogue.bias = l.bias.vector();
   epilogue.int8 = l.reads_audio;
   LowRank low_rank;
   if (l.lora) {
-    adapter_forward(p, l, x, rows, s, t);
+    adapter_forward(p, *l.lora, x, rows, s, t);
     low_rank = {s.h.top(x.rows), l.lora->b.weight, l.lora->scale};
     epilogue.low_rank = &low_rank;
+    epilogue.gain = l.lora->gain;
+    if (s.y.data != y.data && !s.y.empty()) epilogue.saved = s.y.top(x.rows);
   }
   p.backend.linear(x, l.weight.weight, epilogue, y);
 }
 
-void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, ConstMat dy,
+void linear_recompute(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
+                      const LinearScratch& t) {
+  if (l.dora()) return linear_forward(p, l, x, rows, {}, s, t, s.y.top(x.rows));
+  if (l.lora) adapter_forward(p, *l.lora, x, rows, s, t);
+}
+
+void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, Mat dy,
                      const LinearScratch& t, bool add, Mat dx) {
   Backend& be = p.backend;
+  if (l.dora()) {
+    Lora& lora = *l.lora;
+    be.gain_backward(s.y.top(x.rows), l.bias.vector(), lora.gain, lora.magnitude.vector(), dy,
+                     lora.magnitude.gradient_vector());
+    p.finished(lora.magnitude);
+  }
   if (!dx.empty()) be.linear_backward(dy, l.weight.weight, add, dx);
   if (l.weight.trainable || l.bias.trainable) {
     be.weight_gradient(dy, x, 1, l.weight.gradient, l.bias.gradient_vector());

@@ -1,4 +1,5 @@
-// A linear layer with its adapter: y = x w^T + bias + scale (dropout(x) a^T) b^T, and its gradient.
+// A linear layer with its adapter: y = gain (x w^T + scale (dropout(x) a^T) b^T) + bias, and its gradient. The gain is
+// DoRA's.
 #pragma once
 
 #include "model/batch.h"
@@ -39,6 +40,7 @@ struct Pass {
 
 struct LinearSaved {
   Mat h;  // [N, R] compute: dropout(x) a^T; only with an adapter
+  Mat y;  // [N, out] compute: before gelu and add; only with DoRA, and where a backward follows
 };
 
 // Memory that any linear layer may use while it runs, forward or backward; all of N rows.
@@ -54,21 +56,20 @@ struct AdapterLimits {
   std::int64_t rank = 0, dropout_width = 0;
 };
 
-LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows);
+// y: where forward leaves it, for DoRA's backward.
+LinearSaved carve_linear_saved(Carver& c, const Linear& l, DType compute, std::int64_t rows, Mat y);
 LinearScratch carve_linear_scratch(Carver& c, const AdapterLimits& limits, DType compute, std::int64_t rows,
                                    bool backward);
-
-// The adapter's first half, dropout(x) a^T, alone: what backward wants of a forward that is made again. Nothing without
-// an adapter.
-void adapter_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
-                     const LinearScratch& t);
 
 // x [N, in] compute -> y [N, out], with an epilogue (its bias and low rank are filled in here).
 void linear_forward(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, Epilogue epilogue, LinearSaved& s,
                     const LinearScratch& t, Mat y);
+// What backward wants of forward, made again: everything but the result of forward's epilogue.
+void linear_recompute(const Pass& p, const Linear& l, ConstMat x, const Rows& rows, LinearSaved& s,
+                      const LinearScratch& t);
 // dy [N, out] compute -> dx [N, in] f32, = or += (add); dx empty: nothing below needs it. Adds the parameters'
-// gradients.
-void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, ConstMat dy,
+// gradients. Behind a gain, dy becomes the gradient of what it multiplies.
+void linear_backward(const Pass& p, Linear& l, ConstMat x, const Rows& rows, const LinearSaved& s, Mat dy,
                      const LinearScratch& t, bool add, Mat dx);
 
 }  // namespace sori

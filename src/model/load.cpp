@@ -1,6 +1,7 @@
 #include "model/load.h"
 
 #include "formats/values.h"
+#include "model/dora.h"
 #include "model/lora.h"
 #include "model/stored_weight.h"
 
@@ -110,6 +111,7 @@ void load_weights(Carver& c, Whisper& model, const TensorFile& file) {
       for (const TensorView& t : stored.parts)
         if (!t.bytes.empty()) file.drop_pages(t);  // an optional part may be absent
   });
+  carve_gains(c, model);
 }
 
 void count_weights(Carver& c, Whisper& model) {
@@ -118,6 +120,7 @@ void count_weights(Carver& c, Whisper& model) {
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {
     if (is_own(name, p)) load_own(c, p, nullptr, shared);
   });
+  carve_gains(c, model);
 }
 
 void load_adapter(Whisper& model, const TensorFile& adapter) {

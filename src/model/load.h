@@ -10,8 +10,9 @@ namespace sori {
 // what does not lie aligned in the file. Other frozen weights, quantised ones among them (model/stored_weight.h), stay
 // where they are: the file must outlive the model.
 // Called with a counting carver first, then for real; the second call fills in the numbers. Adapters are not in the
-// file: they get memory here and numbers from init_lora or load_adapter. Error kInput for a missing tensor or another
-// shape, kNumeric for NaN or infinity, kUsage where something quantised shall learn.
+// file: they get memory here and numbers from init_lora or load_adapter, and what DoRA measures from model/dora.h.
+// Error kInput for a missing tensor or another shape, kNumeric for NaN or infinity, kUsage where something quantised
+// shall learn.
 void load_weights(Carver& carver, Whisper& model, const TensorFile& file);
 
 // The memory that load_weights would take, without a file: for plans. Frozen matrices count as lying aligned in one.

@@ -53,6 +53,7 @@ void add_lora(Whisper& model, const LoraConfig& config) {
     lora.a.shape = {config.rank, l.weight.cols()};
     lora.b.shape = {l.weight.rows(), config.rank};
     lora.a.trainable = lora.b.trainable = true;
+    if (config.dora) lora.magnitude.shape = {l.weight.rows()}, lora.magnitude.trainable = true;
     if (config.carries_start()) lora.a.frozen_rows = lora.b.frozen_cols = config.rank / 2;
     lora.scale = static_cast<float>(config.scale());
     lora.dropout = config.dropout;
@@ -62,6 +63,13 @@ void add_lora(Whisper& model, const LoraConfig& config) {
   for (std::size_t i = 0; i < used.size(); ++i)
     if (!used[i]) throw unknown_target(config, config.target_modules[i], {known.begin(), known.end()});
   if (used.empty()) throw unknown_target(config, "", {});
+}
+
+void refuse_dropped_dora(const LoraConfig& config) {
+  if (config.dora && config.dropout > 0)
+    throw Error{ErrorKind::kUsage, "DoRA adapters learn without dropout",
+                fmt::format("--lora-dropout {}", config.dropout),
+                "leave it away, or learn plain adapters without --use-dora"};
 }
 
 void init_lora(Whisper& model, std::uint64_t seed) {

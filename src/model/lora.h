@@ -18,6 +18,7 @@ struct LoraConfig {
   bool rslora = false;
   // init_lora_weights: "true", or a start of model/lora_start.h.
   std::string init = "true";
+  bool dora = false;  // model/dora.h; PEFT's use_dora
   // PiSSA and LoRA-GA start from A0 and B0 that are not zero, and subtract them from the base. Here the base stays as
   // it is, in any format, and the second half of the rank subtracts them: a plain adapter to every reader.
   bool carries_start() const { return init == "pissa" || init == "lora_ga"; }
@@ -27,6 +28,9 @@ struct LoraConfig {
 
 // Gives the chosen layers an adapter (shapes only). Error kUsage when a target names no layer.
 void add_lora(Whisper& model, const LoraConfig& config);
+
+// Error kUsage for dropout with DoRA: PEFT's W x + (gain - 1) W dropout(x) + ... multiplies by W twice.
+void refuse_dropped_dora(const LoraConfig& config);
 
 // a: uniform in +-1/sqrt(in) (PEFT's default, kaiming with a = sqrt 5); b: zero, so the tuned model starts as the base
 // model.

@@ -27,6 +27,15 @@ NormSaved carve_norm_saved(Carver& c, const SideLimits& d) {
   return s;
 }
 
+namespace {
+
+// The result of a branch's last layer, of which forward leaves nothing but the residual stream.
+Mat carve_branch(Carver& c, const Linear& l, const SideLimits& d) {
+  return l.dora() && d.backward ? c.mat(d.compute, d.rows, l.weight.rows()) : Mat();
+}
+
+}  // namespace
+
 AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLimits& d, std::int64_t key_rows) {
   AttentionSaved s;
   s.norm = carve_norm_saved(c, d);
@@ -35,10 +44,10 @@ AttentionSaved carve_attention_saved(Carver& c, const Attention& a, const SideLi
   s.v = c.mat(d.compute, key_rows, d.width);
   s.attended = c.mat(d.compute, d.rows, d.width);
   s.lse = c.mat(DType::kF32, d.rows, d.heads);
-  s.q_proj = carve_linear_saved(c, a.q_proj, d.compute, d.rows);
-  s.k_proj = carve_linear_saved(c, a.k_proj, d.compute, key_rows);
-  s.v_proj = carve_linear_saved(c, a.v_proj, d.compute, key_rows);
-  s.out_proj = carve_linear_saved(c, a.out_proj, d.compute, d.rows);
+  s.q_proj = carve_linear_saved(c, a.q_proj, d.compute, d.rows, s.q);
+  s.k_proj = carve_linear_saved(c, a.k_proj, d.compute, key_rows, s.k);
+  s.v_proj = carve_linear_saved(c, a.v_proj, d.compute, key_rows, s.v);
+  s.out_proj = carve_linear_saved(c, a.out_proj, d.compute, d.rows, carve_branch(c, a.out_proj, d));
   return s;
 }
 
@@ -51,8 +60,8 @@ MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const 
   s.norm = carve_norm_saved(c, at_once);
   s.pre = c.mat(d.compute, at_once.rows, d.ffn);
   s.active = c.mat(d.compute, at_once.rows, d.ffn);
-  s.fc1 = carve_linear_saved(c, fc1, d.compute, d.rows);
-  s.fc2 = carve_linear_saved(c, fc2, d.compute, d.rows);
+  s.fc1 = carve_linear_saved(c, fc1, d.compute, d.rows, s.pre);
+  s.fc2 = carve_linear_saved(c, fc2, d.compute, d.rows, carve_branch(c, fc2, d));
   return s;
 }
 
@@ -161,7 +170,7 @@ void mlp_recompute(const Pass& p, const Linear& fc1, const Linear& fc2, const La
                    const Rows& rows, MlpSaved& s, const Scratch& t) {
   if (s.piece > 0) return;
   mlp_hidden(p, fc1, norm, x, rows, s, t);
-  adapter_forward(p, fc2, s.active.top(x.rows), rows, s.fc2, t.linear);
+  linear_recompute(p, fc2, s.active.top(x.rows), rows, s.fc2, t.linear);
 }
 
 void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,

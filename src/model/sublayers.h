@@ -11,6 +11,7 @@ namespace sori {
 struct SideLimits {
   DType compute = DType::kF32;
   std::int64_t rows = 0, width = 0, ffn = 0, heads = 0;
+  bool backward = true;  // follows forward
 };
 
 // What backward overwrites as it goes; of the larger side's rows.

@@ -37,17 +37,19 @@ class Walker {
     if (w.trainable) product(Kind::kWeightGradient, rows, w, &Times::backward);
   }
 
-  // last: the end of its layer, whose result a recomputation does not want.
+  // last: the end of its layer, whose result a recomputation does not want, unless it has a gain.
   void linear(const Linear& l, std::int64_t rows, const Backward& b, bool last = false) {
     weight(l.weight, rows, b);
-    if (b.recomputes && !last) product(Kind::kForward, rows, l.weight, &Times::recompute);
+    const bool again = b.recomputes && (!last || l.dora());
+    if (again) product(Kind::kForward, rows, l.weight, &Times::recompute);
     if (!l.lora) return;
     const Parameter &first = l.lora->a, &second = l.lora->b;
     product(Kind::kForward, rows, first, &Times::forward);
     product(Kind::kForward, rows, second, &Times::forward);
     if (!b.runs) return;
     if (b.recomputes) product(Kind::kForward, rows, first, &Times::recompute);
-    if (b.recomputes && !last) product(Kind::kForward, rows, second, &Times::recompute);
+    if (again) product(Kind::kForward, rows, second, &Times::recompute);
+    if (l.dora()) product(Kind::kForward, first.rows(), l.weight, &Times::forward);  // norms
     product(Kind::kInputGradient, rows, second, &Times::backward);
     product(Kind::kWeightGradient, rows, second, &Times::backward);
     product(Kind::kWeightGradient, rows, first, &Times::backward);

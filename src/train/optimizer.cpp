@@ -27,7 +27,9 @@ void set_zero(const Moment& m) {
   if (m.absmax) std::fill_n(m.absmax, dynamic_blocks(m.values.size()), 0.0f);
 }
 
-double rate_of(const std::string& name, double b_ratio) { return name.ends_with(".lora_B.weight") ? b_ratio : 1; }
+double rate_of(const std::string& name, double b_ratio) {
+  return name.ends_with(".lora_B.weight") || name.ends_with(".lora_magnitude_vector") ? b_ratio : 1;
+}
 
 // Of the parameter with this number in the walk.
 void step(Backend& backend, const Parameter& p, std::size_t number, const Moments& s, AdamW how) {

@@ -28,7 +28,7 @@ double clip_scale(double norm, double max_norm);
 
 // One update of every learning parameter. Weight decay skips vectors: biases and LayerNorms. LoRA+ (Hayou et al.,
 // "LoRA+: efficient low rank adaptation of large models", ICML 2024; PEFT's create_loraplus_optimizer): the adapters' B
-// learns at `b_ratio` times the rate of everything else.
+// learns at `b_ratio` times the rate of everything else, and so do DoRA's magnitudes.
 void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how, double b_ratio = 1);
 
 // The same update inside backward: each gradient is applied and zeroed when it is finished. The same bits as

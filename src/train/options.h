@@ -35,7 +35,7 @@ struct TrainOptions {
   // LoRA
   int lora_r = 32;
   double lora_alpha = 64, lora_dropout = 0, loraplus_lr_ratio = 1;
-  bool use_rslora = false;
+  bool use_rslora = false, use_dora = false;
   std::string init_lora_weights = "true";
   std::vector<std::string> target_modules{"all-linear"};
   std::string target_scope = "both";
@@ -145,6 +145,9 @@ struct TrainOptions {
     t.integer("lora-r", lora_r, "rank R of the adapters", 1, 4096).also("r").also("lora-rank").group("lora");
     t.number("lora-alpha", lora_alpha, "adapters are scaled by alpha / R", 1e-6, 1e6).group("lora");
     t.flag("use-rslora", use_rslora, "rsLoRA: adapters are scaled by alpha / sqrt(R) instead").group("lora");
+    t.flag("use-dora", use_dora,
+           "DoRA: adapters learn the direction of each output's weights, and how long they are by itself")
+        .group("lora");
     t.choice("init-lora-weights", init_lora_weights,
              "how adapters start; true: B = 0; pissa: from the base's largest singular vectors, which a frozen half of "
              "twice the rank subtracts; loftq: from what --base lost of the model, as well as they can say it; "
@@ -193,6 +196,11 @@ struct TrainOptions {
       throw Error{ErrorKind::kUsage,
                   method != "lora" ? "there are no adapters to start" : "--init-adapter says where the adapters start",
                   "--init-lora-weights " + init_lora_weights, "leave one of the two away"};
+    if (use_dora && (method != "lora" || !init_adapter.empty()))
+      throw Error{ErrorKind::kUsage,
+                  method != "lora" ? "there are no adapters to learn" : "--init-adapter says of what kind adapters are",
+                  "--use-dora", "leave one of the two away"};
+    refuse_dropped_dora(lora());
     if (resume && overwrite_output_dir)
       throw Error{ErrorKind::kUsage, "goes on with a run that --overwrite-output-dir removes", "--resume",
                   "give one of the two"};
@@ -222,7 +230,8 @@ struct TrainOptions {
   DType moments() const { return optim.ends_with("8bit") ? DType::kU8 : DType::kF32; }
   DType matrices() const { return param_dtype == "bf16" ? DType::kBF16 : DType::kF32; }
   LoraConfig lora() const {
-    LoraConfig c{lora_r, lora_alpha, lora_dropout, target_modules, target_scope, use_rslora, init_lora_weights};
+    LoraConfig c{lora_r,       lora_alpha, lora_dropout,      target_modules,
+                 target_scope, use_rslora, init_lora_weights, use_dora};
     if (c.carries_start()) c.rank *= 2, c.alpha *= use_rslora ? std::sqrt(2.0) : 2;  // at the same scale
     return c;
   }

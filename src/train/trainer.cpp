@@ -59,7 +59,10 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
     require(lowest_learning(model.encoder) > model.config.encoder_layers, "states are kept of an encoder that stays");
     alone_.reserve({1, limits.frames, limits.tokens}, 1);
   }
+  refresh_gains();
 }
+
+void Trainer::refresh_gains() { sori::refresh_gains({.backend = backend_, .drop = plan_.drop}, model_, memory_.dora); }
 
 // The gradient is divided by all target tokens of the optimizer step, so they must be known before its first
 // micro-batch: otherwise short micro-batches would weigh too much.
@@ -149,6 +152,7 @@ StepReport Trainer::step(Loader& loader) {
   if (!std::isfinite(norm)) throw not_a_number("gradient", state_.step + 1, ids());
   how.gradient_scale = clip_scale(norm, plan_.max_grad_norm);
   if (!fused_) optimizer_step(backend_, model_, optimizer_, how, plan_.loraplus_lr_ratio);
+  refresh_gains();
   ++state_.step;
   state_.samples += static_cast<std::uint64_t>(plan_.samples_per_step());
   state_.target_tokens += tokens;
@@ -167,6 +171,7 @@ void Trainer::tap_first(BackwardTap& tap) {
   if (!std::isfinite(forward_backward(pass, model_, batch_, loss, memory_)))
     throw not_a_number("loss", 1, ids(samples));
   zero_gradients(model_);  // of adapters, which hear of it too
+  refresh_gains();
 }
 
 void Trainer::run(const std::function<bool(const StepReport&)>& after_step) {

@@ -40,7 +40,8 @@ struct TrainPlan {
 
 class Trainer {
  public:
-  // All must outlive the trainer. The optimizer state is zeroed, or read from a checkpoint together with `state`.
+  // All must outlive the trainer. The optimizer state is zeroed, or read from a checkpoint together with `state`;
+  // DoRA's base is measured.
   Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, LearnMemory& memory,
           const std::vector<Utterance>& utterances, const ExampleMaker& maker, const TrainPlan& plan, RunState& state);
 
@@ -63,6 +64,7 @@ class Trainer {
   std::string ids();                                 // of all utterances of the step under way
   StepReport step(Loader& loader);
   AdamW update() const;
+  void refresh_gains();
   double micro_batch(std::span<const Example> examples, const Pass& pass, float scale);
   void read_states(std::span<const Example> examples, const Pass& pass);  // of batch_, from the cache
 

@@ -38,6 +38,7 @@ TEST_P(Resume, GivesTheSameBytesAsNeverStopping) {
 const std::vector<std::string> kOneByOne{"--method", "lora", "--lora-r", "130"};  // large enough for codes
 
 const std::vector<std::string> kOneAtATime{"--method", "lora", "--lora-r", "3"};
+const std::vector<std::string> kDora = with(kOneAtATime, {"--use-dora", "--gradient-accumulation-steps", "2"});
 const std::vector<std::string> kLoraGa{"--init-lora-weights", "lora_ga"};
 const std::vector<std::string> kPissa{"--init-lora-weights", "pissa", "--weight-decay", "0.1"};
 
@@ -52,7 +53,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Method{"lora_8bit_fused", with(with(kOneByOne, kCoded), kFused)},
                       Method{"lora_states_kept", with(kLora, {"--target-scope", "decoder"})},
                       Method{"pissa", with(kLora, kPissa)}, Method{"lora_ga", with(kLora, kLoraGa)},
-                      Method{"lora_ga_fused", with(with(kOneAtATime, kLoraGa), kFused)},
+                      Method{"lora_ga_fused", with(with(kOneAtATime, kLoraGa), kFused)}, Method{"dora", kDora},
+                      Method{"dora_lora_ga", with(kDora, kLoraGa)},
+                      Method{"dora_nf4_fused", with(with(kOneAtATime, {"--use-dora", "--base", "nf4"}), kFused)},
                       Method{"loftq", with(kLora, {"--base", "nf4", "--init-lora-weights", "loftq"})},
                       Method{"pissa_rslora_fused", with(with(kOneAtATime, kPissa), with(kFused, {"--use-rslora"}))}),
     [](const auto& i) { return i.param.name; });
@@ -308,8 +311,42 @@ TEST_F(Verbs, RsLoraIsAnotherScale) {
   EXPECT_NE(losses("slow"), losses("plain")) << "B learns at another rate";
 }
 
-TEST_F(Verbs, AMergedModelScoresAsItsAdapterDoes) {
-  ASSERT_EQ(train("run", kLora), 0);
+// DoRA begins with what its adapters begin with, and goes another way.
+TEST_F(Verbs, ADoraRunBeginsAsThePlainOneAndGoesOnFromItsMagnitudes) {
+  const std::vector<std::string> dora = with(kOneAtATime, {"--use-dora"});
+  for (const std::vector<std::string>& more : {std::vector<std::string>{},
+                                               {"--base", "nf4", "--init-lora-weights", "loftq"},
+                                               {"--init-lora-weights", "pissa"}}) {
+    const std::string name = more.empty() ? "plain" : more.back();
+    ASSERT_EQ(train(name, with(kOneAtATime, more)), 0);
+    ASSERT_EQ(train(name + "-dora", with(dora, more)), 0);
+    EXPECT_EQ(losses(name + "-dora")[0], losses(name)[0]) << name;
+    EXPECT_GT(std::abs(losses(name + "-dora")[5] - losses(name)[5]), 1e-4) << name;
+  }
+  EXPECT_EQ(read_json(folder / "plain-dora/adapter_config.json").at("use_dora"), true);
+  const auto learnt = adapter_numbers(folder / "plain-dora");
+  const std::string magnitude = "base_model.model.model.decoder.layers.0.fc1.lora_magnitude_vector";
+  ASSERT_TRUE(learnt.contains(magnitude));
+  steps = "1";  // and its rate is 0: the first of a warm-up
+  const std::vector<std::string> one{"--warmup-steps", "1"};
+  ASSERT_EQ(train("on", with({"--init-adapter", path("plain-dora")}, one)), 0);
+  EXPECT_EQ(adapter_numbers(folder / "on"), learnt);
+  ASSERT_EQ(train("on-plain", with({"--init-adapter", path("plain")}, one)), 0);
+  EXPECT_NE(losses("on")[0], losses("on-plain")[0]);
+  const int usage = exit_code(ErrorKind::kUsage);
+  EXPECT_EQ(train("run", with(dora, {"--lora-dropout", "0.1"})), usage);
+  EXPECT_EQ(train("run", {"--init-adapter", path("plain-dora"), "--lora-dropout", "0.1"}), usage);
+  EXPECT_EQ(train("run", {"--init-adapter", path("plain-dora"), "--use-dora"}), usage);
+  EXPECT_EQ(train("run", with(kFull, {"--use-dora"})), usage);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+class Merged : public Verbs, public ::testing::WithParamInterface<Method> {};
+INSTANTIATE_TEST_SUITE_P(Methods, Merged, ::testing::Values(Method{"lora", kLora}, Method{"dora", kDora}),
+                         [](const auto& i) { return i.param.name; });
+
+TEST_P(Merged, ModelScoresAsItsAdapterDoes) {
+  ASSERT_EQ(train("run", GetParam().options), 0);
   ASSERT_EQ(run({"merge", path("model"), path("run"), path("merged")}), 0);
   const auto score = [&](std::vector<std::string> more) {
     std::vector<std::string> words{"evaluate",         "--data", path("data"), "--compute",       "f32",

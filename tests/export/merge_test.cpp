@@ -98,6 +98,42 @@ TEST(Merge, ScalesAnRsLoraAdapterByTheRootOfItsRank) {
   EXPECT_EQ(values_of(open_safetensors_folder(folder / "out")->get(std::string(kUp) + ".weight")), merged(kUp));
 }
 
+// m W' / ||W'|| of each row. A row is given its length in f32 once: two roundings.
+TEST(Merge, GivesEachRowOfADoraAdapterItsMagnitude) {
+  const TemporaryFolder folder;
+  write_hf(folder / "base", DType::kF32);
+  Tensors tensors = adapter_tensors();
+  const std::string magnitude = std::string("base_model.model.") + kUp + ".lora_magnitude_vector";
+  for (const char* layer : {kQuery, kUp}) {
+    testing::Tensor& t = tensors[std::string("base_model.model.") + layer + ".lora_magnitude_vector"];
+    t.shape = {layer == kUp ? 20 : 8};
+    for (std::int64_t o = 0; o < t.shape[0]; ++o) t.values.push_back(static_cast<float>(o) / 4 - 1);
+  }
+  write_adapter(folder / "adapter", tensors);
+  const Path config_path = folder / "adapter/adapter_config.json";
+  EXPECT_THAT(message_of([&] { merge_adapter(folder / "base", folder / "adapter", folder / "out"); }),
+              HasSubstr("no LoRA adapter of this model"));
+  Json config = read_json(config_path);
+  config["use_dora"] = true;
+  write_file(config_path, to_text(config));
+  merge_adapter(folder / "base", folder / "adapter", folder / "out");
+  const auto got = values_of(open_safetensors_folder(folder / "out")->get(std::string(kUp) + ".weight"));
+  const std::vector<float> direction = merged(kUp);
+  for (std::size_t o = 0; o < 20; ++o) {
+    double squares = 0;
+    for (std::size_t i = 0; i < 8; ++i) squares += std::pow(static_cast<double>(direction[o * 8 + i]), 2);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const double wanted = (static_cast<double>(o) / 4 - 1) * direction[o * 8 + i] / std::sqrt(squares);
+      EXPECT_NEAR(got[o * 8 + i], wanted, 2 * 0x1p-24 * std::abs(wanted)) << o << " " << i;
+    }
+  }
+  tensors.erase(magnitude);
+  write_adapter(folder / "adapter", tensors);
+  write_file(config_path, to_text(config));
+  EXPECT_THAT(message_of([&] { merge_adapter(folder / "base", folder / "adapter", folder / "without"); }),
+              HasSubstr(magnitude));
+}
+
 TEST(Merge, WritesTheTypeAskedForRoundedOnce) {
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
     const TemporaryFolder folder;

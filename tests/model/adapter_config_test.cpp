@@ -55,7 +55,6 @@ TEST(AdapterConfig, RefusesWhatChangesTheMathematicsAndNamesIt) {
                                                    {"init_lora_weights", "loftq"},
                                                    {"init_lora_weights", "corda"},
                                                    {"init_lora_weights", "eva"},
-                                                   {"use_dora", true},
                                                    {"bias", "lora_only"},
                                                    {"bias", "all"},
                                                    {"lora_bias", true},
@@ -79,6 +78,13 @@ TEST(AdapterConfig, RefusesWhatChangesTheMathematicsAndNamesIt) {
     EXPECT_THAT(error->what(), HasSubstr(fmt::format("run/adapter_config.json: \"{}\" is {}", key, value.dump())));
     EXPECT_THAT(error->what(), HasSubstr("merge this one"));
   }
+}
+
+TEST(AdapterConfig, TellsDora) {
+  EXPECT_TRUE(parse_with("use_dora", true).dora);
+  EXPECT_FALSE(parse_with("use_dora", false).dora);
+  Whisper model;
+  EXPECT_EQ(to_json({.dora = true}, model, "base").at("use_dora"), true);
 }
 
 TEST(AdapterConfig, GivesRsLoraItsScale) {

@@ -36,6 +36,8 @@ class Decoding {
     const Rng rng(3, Draw::kNoise);
     for (std::int64_t i = 0; i < learning.mel.size(); ++i)
       learning.mel.row<float>(0)[i] = static_cast<float>(rng.normal(static_cast<std::uint64_t>(i)));
+    measure_base({backend_}, model_, learning.dora);
+    refresh_gains({backend_}, model_, learning.dora);
     encoder_forward({backend_}, model_.encoder, batch, learning.mel.top(batch.frames.total), learning.encoder, {});
     decoder_forward({backend_}, model_.decoder, batch, states(), learning.decoder, learning.scratch);
     backend_.linear(learning.decoder.norm.y.top(batch.text.total), model_.decoder.embed_tokens.weight.weight, {},
@@ -97,6 +99,7 @@ struct Case {
   DType compute;
   bool lora;
   double bound;  // between logits read at once and step by step
+  bool dora = false;
 };
 
 // The reference computes each row on its own and rounds in the same places: equal bits. The CPU adds in an order that
@@ -108,7 +111,8 @@ class DecoderStep : public testing::TestWithParam<Case> {
  protected:
   DecoderStep()
       : tiny(tiny_config(), 1, [](Whisper& w) {
-          if (GetParam().lora) add_lora(w, {.rank = 3, .alpha = 6, .target_modules = {"all-linear"}});
+          if (GetParam().lora)
+            add_lora(w, {.rank = 3, .alpha = 6, .target_modules = {"all-linear"}, .dora = GetParam().dora});
         }) {}
   TinyWhisper tiny;
   std::unique_ptr<Backend> backend = GetParam().make(GetParam().compute);
@@ -205,15 +209,17 @@ TEST_P(DecoderStep, RefusesWhatDoesNotFitASlot) {
   EXPECT_THROW(decoder_step({*backend}, tiny.model.decoder, std::array{item}, d.cache, d.step), Bug);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, DecoderStep,
-                         testing::Values(Case{"ReferenceF32", make_reference_backend, DType::kF32, false, 0},
-                                         Case{"ReferenceBF16", make_reference_backend, DType::kBF16, false, 0},
-                                         Case{"ReferenceF32WithAdapters", make_reference_backend, DType::kF32, true, 0},
-                                         Case{"ReferenceBF16WithAdapters", make_reference_backend, DType::kBF16, true,
-                                              0},
-                                         Case{"CpuF32", make_cpu_backend, DType::kF32, false, kOrder},
-                                         Case{"CpuF32WithAdapters", make_cpu_backend, DType::kF32, true, kOrder}),
-                         [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Backends, DecoderStep,
+    testing::Values(Case{"ReferenceF32", make_reference_backend, DType::kF32, false, 0},
+                    Case{"ReferenceBF16", make_reference_backend, DType::kBF16, false, 0},
+                    Case{"ReferenceF32WithAdapters", make_reference_backend, DType::kF32, true, 0},
+                    Case{"ReferenceBF16WithAdapters", make_reference_backend, DType::kBF16, true, 0},
+                    Case{"ReferenceBF16WithDora", make_reference_backend, DType::kBF16, true, 0, true},
+                    Case{"CpuF32WithDora", make_cpu_backend, DType::kF32, true, kOrder, true},
+                    Case{"CpuF32", make_cpu_backend, DType::kF32, false, kOrder},
+                    Case{"CpuF32WithAdapters", make_cpu_backend, DType::kF32, true, kOrder}),
+    [](const auto& i) { return i.param.name; });
 
 TEST(StepRows, ArePowersOfTwoThenMultiplesOf64) {
   EXPECT_EQ(step_rows(1), 1);

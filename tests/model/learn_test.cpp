@@ -82,13 +82,14 @@ struct Method {
   std::vector<std::string> targets;  // empty: full
   std::vector<std::string> parts{"all"};
   std::string scope = "both";
+  bool dora = false;
 };
 
 void mark(Whisper& w, const Method& m) {
   if (m.targets.empty())
     train_everything(w), freeze_others(w, m.parts, m.scope);
   else
-    add_lora(w, {.rank = 4, .alpha = 8, .target_modules = m.targets});
+    add_lora(w, {.rank = 4, .alpha = 8, .target_modules = m.targets, .dora = m.dora});
 }
 
 class TinyGradients : public testing::TestWithParam<Method> {};
@@ -103,6 +104,7 @@ TEST_P(TinyGradients, AreThoseOfAutograd) {
       if (const TensorView* t = f.find(peft_name(name)))
         read_floats(*t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
     });
+    run.measure_dora();
     run.assign(utterances());
     forward_backward({*run.backend, true}, run.model, run.batch,
                      {1.0f / static_cast<float>(target_tokens(run.batch)), 0}, run.memory);
@@ -140,9 +142,17 @@ INSTANTIATE_TEST_SUITE_P(Parts, TinyGradients,
 INSTANTIATE_TEST_SUITE_P(Methods, TinyGradients,
                          testing::Values(Method{"tiny_gradients_full.safetensors", {}},
                                          Method{"tiny_gradients_lora.safetensors", {"q_proj", "v_proj"}},
-                                         Method{"tiny_gradients_lora_all_linear.safetensors", {"all-linear"}}),
+                                         Method{"tiny_gradients_lora_all_linear.safetensors", {"all-linear"}},
+                                         Method{"tiny_gradients_dora.safetensors",
+                                                {"all-linear"},
+                                                {"all"},
+                                                "both",
+                                                /*dora=*/true}),
                          [](const auto& i) {
-                           return i.param.targets.empty() ? "Full" : i.param.targets.size() == 1 ? "AllLinear" : "QV";
+                           return i.param.dora                  ? "Dora"
+                                  : i.param.targets.empty()     ? "Full"
+                                  : i.param.targets.size() == 1 ? "AllLinear"
+                                                                : "QV";
                          });
 
 std::vector<float> all_gradients(Whisper& model) {
@@ -157,6 +167,8 @@ void add_noisy_lora(Whisper& w) {
   add_lora(w, {.rank = 3, .alpha = 6, .dropout = 0.2, .target_modules = {"all-linear"}});
 }
 
+void add_dora(Whisper& w) { add_lora(w, {.rank = 3, .alpha = 6, .target_modules = {"all-linear"}, .dora = true}); }
+
 void fill_noise(Whisper& w) {
   std::uint64_t n = 0;
   const Rng rng(5, Draw::kNoise);
@@ -170,6 +182,7 @@ template <class Prepare>
 std::vector<float> gradients_of(std::unique_ptr<Backend> backend, Keep keep, Prepare prepare) {
   TinyRun run(std::move(backend), keep, prepare);
   fill_noise(run.model);
+  run.measure_dora();
   run.assign(utterances());
   forward_backward({*run.backend, true, 1, 7}, run.model, run.batch, {0.1f, 0}, run.memory);
   return all_gradients(run.model);
@@ -177,21 +190,23 @@ std::vector<float> gradients_of(std::unique_ptr<Backend> backend, Keep keep, Pre
 
 TEST(Recompute, GivesEqualBits) {
   for (const DType compute : {DType::kF32, DType::kBF16})
-    EXPECT_EQ(gradients_of(make_reference_backend(compute), Keep::kEverything, add_noisy_lora),
-              gradients_of(make_reference_backend(compute), Keep::kInputs, add_noisy_lora));
+    for (const auto& add : {add_noisy_lora, add_dora})
+      EXPECT_EQ(gradients_of(make_reference_backend(compute), Keep::kEverything, add),
+                gradients_of(make_reference_backend(compute), Keep::kInputs, add));
 }
 
 TEST(Recompute, GivesEqualBitsOnTheCpuToo) {
-  for (const DType compute : {DType::kF32, DType::kBF16}) {
-    std::vector<std::vector<float>> gradients;
-    try {
-      for (const Keep keep : {Keep::kEverything, Keep::kInputs})
-        gradients.push_back(gradients_of(make_cpu_backend(compute), keep, add_noisy_lora));
-    } catch (const Error& e) {
-      GTEST_SKIP() << "this CPU cannot multiply " << name_of(compute) << ": " << e.what();
+  for (const DType compute : {DType::kF32, DType::kBF16})
+    for (const auto& add : {add_noisy_lora, add_dora}) {
+      std::vector<std::vector<float>> gradients;
+      try {
+        for (const Keep keep : {Keep::kEverything, Keep::kInputs})
+          gradients.push_back(gradients_of(make_cpu_backend(compute), keep, add));
+      } catch (const Error& e) {
+        GTEST_SKIP() << "this CPU cannot multiply " << name_of(compute) << ": " << e.what();
+      }
+      EXPECT_EQ(gradients[0], gradients[1]) << name_of(compute);
     }
-    EXPECT_EQ(gradients[0], gradients[1]) << name_of(compute);
-  }
 }
 
 TEST(Recompute, ServesLayersOfWhichSomeLearn) {

@@ -64,6 +64,8 @@ TEST_P(OurAdapter, GivesOurLogitsInTransformersAndPeft) {
       x = static_cast<float>(0.2 * rng.normal(next++));
   });
 
+  run.measure_dora();
+
   const TempDir folder;
   make_folder(folder / "base");
   make_folder(folder / "adapter");
@@ -87,6 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"QueriesAndValues", {.rank = 4, .alpha = 8}},
         Case{"AllLinear", {.rank = 3, .alpha = 7, .target_modules = {"all-linear"}}},
         Case{"CarriesItsStart", {.rank = 6, .alpha = 7, .target_modules = {"all-linear"}, .init = "pissa"}},
+        Case{"Dora", {.rank = 3, .alpha = 7, .target_modules = {"all-linear"}, .dora = true}},
         Case{"EncoderOnly", {.rank = 4, .alpha = 8, .target_scope = "encoder"}},
         Case{"FullNames",
              {.rank = 2, .alpha = 2, .target_modules = {"fc1", "model.decoder.layers.1.encoder_attn.k_proj"}}}),

@@ -18,7 +18,11 @@ Whisper planned(const std::string& size, const std::string& method, const std::s
   if (method == "full" || method == "norms")
     train_everything(model), freeze_others(model, {method == "full" ? "all" : method}, "both");
   else
-    add_lora(model, {.rank = 32, .target_modules = {"q_proj", "v_proj"}, .init = method == "lora" ? "true" : method});
+    add_lora(model, {.rank = 32,
+                     .target_modules = method == "dora" ? std::vector<std::string>{"all-linear"}
+                                                        : std::vector<std::string>{"q_proj", "v_proj"},
+                     .init = method == "lora" || method == "dora" ? "true" : method,
+                     .dora = method == "dora"});
   assume_base(model, base, base == "nf4");
   return model;
 }
@@ -56,7 +60,8 @@ TEST_P(Planned, IsHandedOutToTheByte) {
 
 INSTANTIATE_TEST_SUITE_P(Runs, Planned,
                          ::testing::Combine(::testing::Values("tiny", "base"),
-                                            ::testing::Values("full", "norms", "lora", "pissa", "loftq", "lora_ga"),
+                                            ::testing::Values("full", "norms", "lora", "dora", "pissa", "loftq",
+                                                              "lora_ga"),
                                             ::testing::Values(Keep::kEverything, Keep::kInputs)),
                          [](const auto& c) {
                            return fmt::format("{}_{}_{}", std::get<0>(c.param), std::get<1>(c.param),

@@ -72,6 +72,23 @@ TEST_P(StepWork, OfAdaptersHasNoGradientOfFrozenWeights) {
   EXPECT_DOUBLE_EQ(w.backward(), f.linear() + 2.5 * f.attention() + 2 * adapters);
 }
 
+// A product of R rows with each weight, and a layer's last product when layers are made again.
+TEST_P(StepWork, OfDoraMeasuresNorms) {
+  Whisper lora = planned(GetParam(), "lora"), dora = planned(GetParam(), "");
+  add_lora(dora, {.rank = kRank, .target_modules = {"all-linear"}, .dora = true});
+  double numbers = 0, last = 0;
+  for_each_linear(dora, [&](const std::string& name, Linear& l) {
+    numbers += static_cast<double>(l.weight.size());
+    const double rows = name.starts_with("model.encoder.") ? kStates : kTokens;
+    if (name.ends_with("fc2")) last += 2 * rows * static_cast<double>(l.weight.size() + kRank * l.weight.rows());
+  });
+  const Work with = step_work(dora, {1, kStates, kTokens, Keep::kInputs}),
+             without = step_work(lora, {1, kStates, kTokens, Keep::kInputs});
+  EXPECT_DOUBLE_EQ(with.forward(), without.forward() + 2 * kRank * numbers);
+  EXPECT_EQ(with.backward(), without.backward());
+  EXPECT_DOUBLE_EQ(with.recompute(), without.recompute() + last);
+}
+
 TEST_P(StepWork, OfDecoderAdaptersStopsAtTheAudio) {
   const Work w = work("decoder");
   const double d = f.d, layers = 28 * kTokens * d * d * size_config(GetParam()).decoder_layers;

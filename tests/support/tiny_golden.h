@@ -77,6 +77,12 @@ struct TinyRun {
     memory = carve_learning(c, model, *backend, limits, keep);
   }
 
+  // After each change of A, B or m.
+  void measure_dora() {
+    measure_base({*backend}, model, memory.dora);
+    refresh_gains({*backend}, model, memory.dora);
+  }
+
   void assign(const std::vector<GoldenUtterance>& utterances) {
     std::vector<BatchItem> items;
     for (std::size_t i = 0; i < utterances.size(); ++i)

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/rng.h"
+#include "model/dora.h"
 #include "model/lora.h"
 #include "model/whisper.h"
 
@@ -52,6 +53,7 @@ class TinyWhisper {
       p.value = value;
       if (p.trainable) p.gradient = c.mat(DType::kF32, p.rows(), p.cols());
     });
+    carve_gains(c, model);
   }
 
   static Mat flat(Mat m) { return {m.data, m.type, 1, m.size()}; }

@@ -11,15 +11,18 @@ namespace {
 using sori::testing::error_of;
 
 struct Kept {
-  bool lora = false;
+  bool lora = false, dora = false;
   DType matrices = DType::kF32, moments = DType::kF32;
   double b_ratio = 1;
   std::vector<std::string> parts{"all"};  // of the model, without LoRA
 };
 
 std::string name_of_kept(const Kept& k) {
-  return fmt::format("{}_{}_{}{}", k.lora ? "lora" : "full", name_of(k.matrices), name_of(k.moments),
-                     k.b_ratio > 1 ? "_plus" : "");
+  return fmt::format("{}_{}_{}{}",
+                     k.dora   ? "dora"
+                     : k.lora ? "lora"
+                              : "full",
+                     name_of(k.matrices), name_of(k.moments), k.b_ratio > 1 ? "_plus" : "");
 }
 
 // Four steps on the same batch, and what is left of them.
@@ -27,12 +30,19 @@ struct Learner {
   Learner(const Kept& how_kept, bool fused, Keep keep = Keep::kEverything)
       : kept(how_kept), run(make_cpu_backend(DType::kF32), keep, [&](Whisper& w) {
           if (kept.lora)
-            add_lora(w, {.rank = 3, .alpha = 6, .dropout = 0.2, .target_modules = {"all-linear"}});
+            add_lora(w, {.rank = 3,
+                         .alpha = 6,
+                         .dropout = kept.dora ? 0 : 0.2,
+                         .target_modules = {"all-linear"},
+                         .dora = kept.dora});
           else
             train_everything(w, kept.matrices), freeze_others(w, kept.parts, "both");
           keep_little(w, kept.moments, fused);
         }) {
     if (kept.lora) init_lora(run.model, 1);
+    const Pass still{*run.backend};
+    measure_base(still, run.model, run.memory.dora);
+    start_magnitudes(still, run.model, run.memory.dora);
     const auto carve = [&](Carver& c) { return carve_optimizer(c, run.model); };
     Carver count = Carver::counting();
     carve(count);
@@ -52,6 +62,7 @@ struct Learner {
 
   // Mean loss of a token before the step.
   double learn(std::int64_t number, double rate = 1e-2) {
+    refresh_gains({*run.backend}, run.model, run.memory.dora);
     AdamW how{.learning_rate = rate, .weight_decay = 0.01, .step = number, .seed = 3};
     const auto tokens = static_cast<double>(target_tokens(run.batch));
     Pass pass{*run.backend, true, 3, static_cast<std::uint64_t>(number)};
@@ -129,7 +140,9 @@ TEST_P(Fused, StepLowersTheLoss) {
 INSTANTIATE_TEST_SUITE_P(Kept, Fused,
                          ::testing::Values(Kept{}, Kept{.matrices = DType::kBF16}, Kept{.moments = DType::kU8},
                                            Kept{.matrices = DType::kBF16, .moments = DType::kU8}, Kept{.lora = true},
-                                           Kept{.lora = true, .moments = DType::kU8}, Kept{.lora = true, .b_ratio = 4}),
+                                           Kept{.lora = true, .moments = DType::kU8}, Kept{.lora = true, .b_ratio = 4},
+                                           Kept{.lora = true, .dora = true},
+                                           Kept{.lora = true, .dora = true, .b_ratio = 4}),
                          [](const auto& i) { return name_of_kept(i.param); });
 
 std::int64_t gradient_numbers(Whisper& model) {  // of all the memory that gradients lie in

@@ -19,7 +19,7 @@ struct Method {
   const char* name;
   const char* base = "f32";  // of what is frozen; "": everything learns
   DType matrices = DType::kF32, moments = DType::kF32;
-  bool fused = false;
+  bool fused = false, dora = false;
 
   bool full() const { return *base == 0; }
   friend void PrintTo(const Method& m, std::ostream* out) { *out << m.name; }
@@ -61,7 +61,7 @@ class Learner {
                 if (method.full())
                   train_everything(w, method.matrices);
                 else
-                  add_lora(w, {.rank = 8, .alpha = 16, .dropout = 0.1});
+                  add_lora(w, {.rank = 8, .alpha = 16, .dropout = method.dora ? 0 : 0.1, .dora = method.dora});
                 keep_little(w, method.moments, method.fused);
               }),
         backend_(make_cpu_backend(DType::kF32)) {
@@ -76,6 +76,7 @@ class Learner {
     Carver carver(*arena_);
     carve(carver);
     set_zero(optimizer_);
+    measure_base({*backend_}, tiny_.model, memory_.dora);
     for (int i = 0; i < 4; ++i) {
       Utterance u;
       u.id = fmt::format("an utterance with a name of some length {}", i);
@@ -151,16 +152,17 @@ TEST_P(StepHeap, RisesByLessThanOneActivationAndEndsWhereItBegan) {
   EXPECT_LE(late, thread_count());
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, StepHeap,
-                         ::testing::Combine(::testing::Values(Method{"lora"}, Method{"lora_int8", "int8"},
-                                                              Method{"lora_nf4", "nf4"}, Method{"full", ""},
-                                                              Method{"full_fused_8bit", "", DType::kBF16, DType::kU8,
-                                                                     true}),
-                                            ::testing::Values(Keep::kEverything, Keep::kInputs)),
-                         [](const auto& i) {
-                           return fmt::format("{}_{}", std::get<0>(i.param).name,
-                                              std::get<1>(i.param) == Keep::kInputs ? "recomputed" : "kept");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Methods, StepHeap,
+    ::testing::Combine(::testing::Values(Method{"lora"}, Method{"lora_int8", "int8"},
+                                         Method{"dora_nf4", "nf4", DType::kF32, DType::kF32, false, true},
+                                         Method{"lora_nf4", "nf4"}, Method{"full", ""},
+                                         Method{"full_fused_8bit", "", DType::kBF16, DType::kU8, true}),
+                       ::testing::Values(Keep::kEverything, Keep::kInputs)),
+    [](const auto& i) {
+      return fmt::format("{}_{}", std::get<0>(i.param).name,
+                         std::get<1>(i.param) == Keep::kInputs ? "recomputed" : "kept");
+    });
 
 // What the loader and the trainer hand each other goes through it at every step.
 TEST(QueueHeap, StaysAsItIs) {

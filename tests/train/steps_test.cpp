@@ -27,15 +27,20 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
   const Json golden_runs = read_json(golden(where));
   const Json& wanted = golden_runs.at("runs").at(name);
   const SafetensorsFile f(golden("tiny_steps.safetensors"));
-  const bool lora = std::string(name).starts_with("lora"), pissa = std::string(name) == "lora_pissa";
+  const std::string said = name;
+  const bool lora = said.starts_with("lora"), pissa = said.starts_with("lora_pissa"), dora = said.ends_with("dora");
   TinyRun run(std::move(backend), Keep::kEverything, [&](Whisper& w) {
     if (pissa)
-      add_lora(w, {.rank = 8, .alpha = 16, .target_modules = {"all-linear"}, .init = "pissa"});
+      add_lora(w, {.rank = 8, .alpha = 16, .target_modules = {"all-linear"}, .init = "pissa", .dora = dora});
     else if (lora)
-      add_lora(w, {.rank = 4, .alpha = 8, .rslora = std::string(name) == "lora_rs"});
+      add_lora(w, {.rank = 4, .alpha = 8, .rslora = said == "lora_rs", .dora = dora});
     else
       train_everything(w);
   });
+  const Pass still{*run.backend};
+  measure_base(still, run.model, run.memory.dora);
+  if (lora) init_lora(run.model, 1);
+  start_magnitudes(still, run.model, run.memory.dora);
   for_each_parameter(run.model, [&](const std::string& n, Parameter& p) {
     if (const TensorView* t = pissa ? nullptr : f.find("start." + peft_name(n)))
       read_floats(*t, 0, {p.value.row<float>(0), static_cast<std::size_t>(p.size())});
@@ -53,9 +58,10 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
 
   const Schedule schedule{"linear", wanted.at("learning_rate").get<double>(), 2, 10};
   const auto smoothing = wanted.value("label_smoothing", 0.0f);
-  const double b_ratio = std::string(name) == "lora_plus" ? golden_runs.at("loraplus_lr_ratio").get<double>() : 1;
+  const double b_ratio = said == "lora_plus" ? golden_runs.at("loraplus_lr_ratio").get<double>() : 1;
   double worst = 0;
   for (int step = 0; step < 10; ++step) {
+    refresh_gains(still, run.model, run.memory.dora);
     std::vector<GoldenUtterance> batch;
     for (int i = 0; f.find(fmt::format("step{}.u{}.input", step, i)); ++i)
       batch.push_back(read_utterance(f, fmt::format("step{}.u{}.", step, i)));
@@ -94,7 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Reference, TenSteps,
                                          Run{"full_smoothed", DType::kF32, 1e-3},
                                          Run{"lora_rs", DType::kF32, 1e-3, make_reference_backend, kAdapters},
                                          Run{"lora_plus", DType::kF32, 1e-3, make_reference_backend, kAdapters},
-                                         Run{"lora_pissa", DType::kF32, 1e-3, make_reference_backend, kAdapters}),
+                                         Run{"lora_pissa", DType::kF32, 1e-3, make_reference_backend, kAdapters},
+                                         Run{"lora_dora", DType::kF32, 1e-3, make_reference_backend, kAdapters},
+                                         Run{"lora_pissa_dora", DType::kF32, 1e-3, make_reference_backend, kAdapters}),
                          kRunName);
 
 INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
@@ -105,7 +113,10 @@ INSTANTIATE_TEST_SUITE_P(Cpu, TenSteps,
                                          Run{"lora_smoothed", DType::kF32, 1e-3, make_cpu_backend},
                                          Run{"lora_rs", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
                                          Run{"lora_plus", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
-                                         Run{"lora_pissa", DType::kF32, 1e-3, make_cpu_backend, kAdapters}),
+                                         Run{"lora_pissa", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
+                                         Run{"lora_dora", DType::kF32, 1e-3, make_cpu_backend, kAdapters},
+                                         Run{"lora_dora", DType::kBF16, 0.02, make_cpu_backend, kAdapters},
+                                         Run{"lora_pissa_dora", DType::kF32, 1e-3, make_cpu_backend, kAdapters}),
                          kRunName);
 
 TEST(Schedule, WarmsUpAndDecays) {

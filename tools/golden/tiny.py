@@ -49,12 +49,12 @@ def build():
 
 
 def build_lora(targets, **more):
-    """The same model under LoRA with both factors random, so that no gradient is zero."""
+    """The same model under LoRA with both factors random, so that no gradient is zero; DoRA's magnitudes stay as PEFT starts them."""
     network = get_peft_model(build(), LoraConfig(target_modules=targets, **LORA, **more))
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, weight in sorted(network.named_parameters()):
-            if "lora_" in name:
+            if "lora_A" in name or "lora_B" in name:
                 weight.copy_(random_like(weight, generator, 0.2))
     return network
 
@@ -130,6 +130,11 @@ def forward(_model):
         "target, loss.prompt over target_prompt, loss.smoothed: target with label smoothing 0.1; each divided by its tokens"})
 
 
+def adapter_name(name):
+    """Of a parameter in PEFT's files, which leave out DoRA's ".weight"."""
+    return name.replace("lora_magnitude_vector.default.weight", "lora_magnitude_vector").replace(".default.", ".")
+
+
 def gradients(_model):
     batch = fixed_batch()
 
@@ -146,10 +151,10 @@ def gradients(_model):
     network = build()
     write("tiny_gradients_full.safetensors", network, {},
           lambda: {name: weight.grad for name, weight in network.named_parameters() if weight.requires_grad})
-    for suffix, targets in (("lora", ["q_proj", "v_proj"]), ("lora_all_linear", "all-linear")):
-        adapted = build_lora(targets)
+    for suffix, targets in (("lora", ["q_proj", "v_proj"]), ("lora_all_linear", "all-linear"), ("dora", "all-linear")):
+        adapted = build_lora(targets, use_dora=suffix == "dora")
         write(f"tiny_gradients_{suffix}.safetensors", adapted, get_peft_model_state_dict(adapted),
-              lambda: {name.replace(".default.", "."): weight.grad for name, weight in adapted.named_parameters() if weight.requires_grad})
+              lambda: {adapter_name(name): weight.grad for name, weight in adapted.named_parameters() if weight.requires_grad})
 
 
 def adapter(_model):
@@ -187,7 +192,7 @@ def lora_ga(_model):
 
 def adamw(network, settings):
     named = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
-    plain = lambda name: name.endswith("bias") or "layer_norm" in name
+    plain = lambda name: name.endswith("bias") or "layer_norm" in name or "magnitude" in name
     groups = [{"params": [weight for name, weight in named if not plain(name)], "weight_decay": settings["weight_decay"]},
               {"params": [weight for name, weight in named if plain(name)], "weight_decay": 0.0}]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=settings["learning_rate"], betas=tuple(settings["betas"]),
@@ -249,9 +254,10 @@ def steps(_model):
 def adapter_steps(_model):
     """The ten steps of tiny_steps with what PEFT adds to LoRA; the same batches, and the same starting factors but for starts of their own."""
     batches, runs, ratio = step_batches(), {}, 4
-    for name in ("lora_rs", "lora_plus", "lora_pissa"):
-        network = get_peft_model(build(), LoraConfig(target_modules="all-linear", init_lora_weights="pissa", **LORA)) if name == "lora_pissa" \
-            else build_lora(["q_proj", "v_proj"], use_rslora=name == "lora_rs")
+    for name in ("lora_rs", "lora_plus", "lora_pissa", "lora_dora", "lora_pissa_dora"):
+        dora = name.endswith("dora")
+        network = get_peft_model(build(), LoraConfig(target_modules="all-linear", init_lora_weights="pissa", use_dora=dora, **LORA)) \
+            if name.startswith("lora_pissa") else build_lora(["q_proj", "v_proj"], use_rslora=name == "lora_rs", use_dora=dora)
         settings = {"learning_rate": 1e-2, **SETTINGS}
         optimizer = create_loraplus_optimizer(network, torch.optim.AdamW, lr=settings["learning_rate"], loraplus_lr_ratio=ratio,
                                               loraplus_weight_decay=settings["weight_decay"], betas=tuple(settings["betas"]),
@@ -260,5 +266,6 @@ def adapter_steps(_model):
         print(f"  {name}: {[round(loss, 3) for loss in runs[name]['losses']]}")
     write_json("tiny_adapter_steps.json", {
         "versions": versions(*VERSIONS), "steps": len(batches), "lora": LORA, "loraplus_lr_ratio": ratio, "runs": runs,
-        "note": "batches and starting factors in tiny_steps.safetensors; lora_pissa starts as PEFT starts it, on all linear layers; losses stand before "
+        "note": "batches and starting factors in tiny_steps.safetensors; lora_pissa... starts as PEFT starts it, on all linear layers, and so do the magnitudes of "
+                "...dora; losses stand before "
                 "each update; linear schedule"})
