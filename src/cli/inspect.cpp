@@ -86,6 +86,7 @@ std::string show_adapter(const Options& o, Json& result) {
   result = {{"rank", a.config.rank},
             {"alpha", a.config.alpha},
             {"use_rslora", a.config.rslora},
+            {"use_dora", a.config.dora},
             {"init_lora_weights", a.init_lora_weights},
             {"target_modules", a.config.target_modules},
             {"modules", modules},
@@ -97,12 +98,13 @@ std::string show_adapter(const Options& o, Json& result) {
             {"audio_context", a.audio_context}};
   const bool carries_start = LoraConfig{.init = a.init_lora_weights}.carries_start();
   return fmt::format(
-      "LoRA adapter: rank {}, alpha {}, scaled by {:.4g} = alpha / {}\nstart (init_lora_weights): {}{}\non {} layers: "
+      "{} adapter: rank {}, alpha {}, scaled by {:.4g} = alpha / {}\nstart (init_lora_weights): {}{}\non {} layers: "
       "{}\n{} tensors, {:.2f} M parameters\nlanguage {}, task {}, audio context {}, data {}, base {}\n",
-      a.config.rank, a.config.alpha, a.config.scale(), a.config.rslora ? "sqrt(rank), rsLoRA" : "rank",
-      stated(a.init_lora_weights), carries_start ? ", which the second half of the rank takes back" : "",
-      modules.size(), by_suffix(modules), a.file->tensors().size(), static_cast<double>(numbers) / 1e6,
-      stated(a.language), stated(a.task), stated(a.audio_context), stated(a.data_hash), stated(a.base));
+      a.config.dora ? "DoRA" : "LoRA", a.config.rank, a.config.alpha, a.config.scale(),
+      a.config.rslora ? "sqrt(rank), rsLoRA" : "rank", stated(a.init_lora_weights),
+      carries_start ? ", which the second half of the rank takes back" : "", modules.size(), by_suffix(modules),
+      a.file->tensors().size(), static_cast<double>(numbers) / 1e6, stated(a.language), stated(a.task),
+      stated(a.audio_context), stated(a.data_hash), stated(a.base));
 }
 
 std::string show_model(const Options& o, Json& result) {

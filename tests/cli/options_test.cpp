@@ -217,11 +217,11 @@ TEST_F(Output, OfInspectShowsAModelAndAnAdapter) {
 
 // Every module is named in JSON alone.
 TEST_F(Output, OfInspectSumsUpWhatAnAdapterChanges) {
-  ASSERT_EQ(train("run", {"--lora-r", "2", "--lora-alpha", "8", "--target-scope", "decoder", "--use-rslora",
+  ASSERT_EQ(train("run", {"--lora-r", "2", "--lora-alpha", "8", "--target-scope", "decoder", "--use-rslora", "--use-dora",
                           "--init-lora-weights", "pissa"}),
             0);
   const std::string text = output_of({"inspect", path("run"), "--json", path("inspect.json")});
-  for (const char* part : {"rank 4, alpha 11.3", "scaled by 5.657 = alpha / sqrt(rank), rsLoRA\n",
+  for (const char* part : {"DoRA adapter: rank 4, alpha 11.3", "scaled by 5.657 = alpha / sqrt(rank), rsLoRA\n",
                            "start (init_lora_weights): pissa, which the second half of the rank takes back\n",
                            "on 20 layers: fc1 2, fc2 2, k_proj 4, out_proj 4, q_proj 4, v_proj 4\n"})
     EXPECT_THAT(text, HasSubstr(part));
@@ -230,6 +230,7 @@ TEST_F(Output, OfInspectSumsUpWhatAnAdapterChanges) {
   EXPECT_EQ(json.at("modules").size(), 20u);
   EXPECT_EQ(json.at("modules")[0], "model.decoder.layers.0.encoder_attn.k_proj");
   EXPECT_EQ(json.at("use_rslora"), true);
+  EXPECT_EQ(json.at("use_dora"), true);
   EXPECT_EQ(json.at("init_lora_weights"), "pissa");
 }
 
