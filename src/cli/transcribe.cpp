@@ -63,7 +63,7 @@ int run_transcribe(const Verb& verb, const std::vector<std::string>& words, Log&
       rest = (live ? "" : t.text()) + "\n";
       open_line = false;
     } catch (const Error& e) {  // the others are still worth reading
-      if (std::exchange(open_line, false)) rest = "\n";
+      if (std::exchange(open_line, false)) rest = '\n';
       log.line(fmt::format("sori: {}", e.what()));
       results.push_back({{"file", printable(file)}, {"error", e.what()}});
       code = exit_code(ErrorKind::kInput);
