@@ -37,28 +37,28 @@ max-new-tokens = 128
 name = "full"
 label = "full fine-tuning"
 options = { method = "full" }
-rates = [5e-5, 1e-4, 2e-4, 4e-4]
+rates = [2.5e-5, 5e-5, 1e-4, 2e-4]
 study = { gpu_bytes = 32e9, cer = 0.11459, cer_steps = 100 }
 
 [[row]]
 name = "lora"
 label = "LoRA"
 options = { method = "lora", target-modules = ["all-linear"] }
-rates = [5e-4, 1e-3, 2e-3, 4e-3]
+rates = [2.5e-4, 5e-4, 1e-3, 2e-3]
 study = { gpu_bytes = 11e9 }
 
 [[row]]
 name = "int8"
 label = "LoRA on 8 bits"
 options = { method = "lora", target-modules = ["all-linear"], base = "int8" }
-rates = [5e-4, 1e-3, 2e-3, 4e-3]
+rates = [2.5e-4, 5e-4, 1e-3, 2e-3]
 study = { gpu_bytes = 6.9e9 }
 
 [[row]]
 name = "nf4"
 label = "LoRA on 4 bits"
 options = { method = "lora", target-modules = ["all-linear"], base = "nf4" }
-rates = [5e-4, 1e-3, 2e-3, 4e-3]
+rates = [2.5e-4, 5e-4, 1e-3, 2e-3]
 study = { gpu_bytes = 5.7e9, cer = 0.17571, cer_steps = 100 }
 
 [[row]]
