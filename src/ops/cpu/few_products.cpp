@@ -24,8 +24,9 @@ HWY_INLINE Vec upper_half_as_bf16(hn::Vec<Words> both) {
   return hn::BitCast(Floats(), hn::And(both, hn::Set(Words(), 0xffff0000)));
 }
 
-// What a bf16 of the same value holds, as f32.
-HWY_INLINE Vec rounded_to_bf16(Vec v) { return hn::IfThenElse(hn::IsNaN(v), v, upper_half_as_bf16(computed_bf16(v))); }
+// What a bf16 of the same value holds, as f32; of numbers that were computed, without looking for NaN of other kinds.
+HWY_INLINE Vec computed_to_bf16(Vec v) { return upper_half_as_bf16(computed_bf16(v)); }
+HWY_INLINE Vec rounded_to_bf16(Vec v) { return hn::IfThenElse(hn::IsNaN(v), v, computed_to_bf16(v)); }
 
 HWY_INLINE Pair load_pair(const float* p) {
   Pair w;
@@ -80,8 +81,10 @@ struct NumberReader {
     if constexpr (kScale) {
       const Vec s = hn::Set(Floats(), scale);
       w = {hn::Mul(w.even, s), hn::Mul(w.odd, s)};
+      if constexpr (kRound) w = {computed_to_bf16(w.even), computed_to_bf16(w.odd)};
+    } else if constexpr (kRound && !std::is_same_v<T, bf16>) {
+      w = {rounded_to_bf16(w.even), rounded_to_bf16(w.odd)};
     }
-    if constexpr (kRound && !std::is_same_v<T, bf16>) w = {rounded_to_bf16(w.even), rounded_to_bf16(w.odd)};
     return w;
   }
 };
@@ -124,7 +127,7 @@ struct BlockReader {
     const Vec absmax = hn::Set(Floats(), decode_absmax(w, block));
     const auto numbers = [&](const float* map) HWY_ATTR {
       const Vec v = hn::Mul(load(map), absmax);
-      return kRound ? rounded_to_bf16(v) : v;
+      return kRound ? computed_to_bf16(v) : v;
     };
     low = numbers(kNf4Map.data());
     if constexpr (HWY_MAX_BYTES < 64) high = numbers(kNf4Map.data() + 8);
