@@ -238,8 +238,9 @@ Compute choose_compute(const std::string& asked, const std::string& base, const 
     return *compute;
   }
   const DType type = bf16_is_faster(config.max_source_positions, config.d_model) ? DType::kBF16 : DType::kF32;
-  log.line(fmt::format("products in {} (the faster of f32 and bf16 here; --compute chooses{})", name_of(type),
-                       is_quantised(base) && has_int8_products() ? ", int8_bf16 is faster still on this base" : ""));
+  log.line(
+      fmt::format("products in {} (the faster of f32 and bf16 here; --compute chooses{})", name_of(type),
+                  is_quantised(base) && has_int8_products() ? ", int8_bf16 may be faster still on this base" : ""));
   return type;
 }
 
