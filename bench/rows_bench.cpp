@@ -70,6 +70,18 @@ void adamw_step(benchmark::State& s) {
   const Mat second = m.mat(DType::kF32, kWide, kWidth, 0);
   measure(s, 0, [&] { m.backend().adamw_step({.learning_rate = 1e-5}, g, w, {first}, {second}); });
 }
+// Weights in bf16, rounded by chance, and moments in 8 bits.
+void adamw_8bit_step(benchmark::State& s) {
+  Memory m(DType::kBF16);
+  const Mat g = m.mat(DType::kF32, kWide, kWidth), w = m.mat(DType::kBF16, kWide, kWidth);
+  const auto moment = [&] {
+    const Mat codes = m.mat(DType::kF32, kWide / 4, kWidth, 0),
+              absmax = m.mat(DType::kF32, 1, dynamic_blocks(w.size()));
+    return Moment{Mat(codes.data, DType::kU8, kWide, kWidth), absmax.row<float>(0)};
+  };
+  const Moment first = moment(), second = moment();
+  measure(s, 0, [&] { m.backend().adamw_step({.learning_rate = 1e-5}, g, w, first, second); });
+}
 void sum_squares(benchmark::State& s) {
   Memory m(DType::kBF16);
   const Mat g = m.mat(DType::kF32, kWide, kWidth);
@@ -89,6 +101,7 @@ BENCHMARK(cross_entropy)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 BENCHMARK(adamw_step)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(adamw_8bit_step)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(sum_squares)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace

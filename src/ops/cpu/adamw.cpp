@@ -57,7 +57,23 @@ void update(const Factors& f, const float* gs, const std::uint32_t* random, W* w
 }
 
 void decode(const DynamicMap& map, const std::uint8_t* codes, float absmax, std::int64_t n, float* numbers) {
-  for (std::int64_t i = 0; i < n; ++i) numbers[i] = map.numbers[codes[i]] * absmax;
+  const float* const table = map.numbers.data();
+#pragma GCC unroll 8
+  for (std::int64_t i = 0; i < n; ++i) numbers[i] = table[codes[i]];
+  const Vec factor = constant(absmax);
+  for_vectors(n, [&](std::int64_t i, std::size_t rest)
+                     HWY_ATTR { store_some(hn::Mul(load_some(numbers + i, rest), factor), numbers + i, rest); });
+}
+
+// As CodeTable::bucket().
+HWY_INLINE hn::Vec<Words> buckets(Vec x) {
+  constexpr Words d;
+  const auto bits = hn::BitCast(d, x);
+  const auto size = hn::ShiftRight<16>(hn::And(bits, hn::Set(d, 0x7fffffff)));
+  const auto place = hn::Sub(hn::Min(hn::Max(size, hn::Set(d, CodeTable::kFirst)), hn::Set(d, CodeTable::kLast)),
+                             hn::Set(d, CodeTable::kFirst));
+  const auto negative = hn::BitCast(d, hn::ShiftRight<31>(hn::BitCast(hn::RebindToSigned<Words>(), bits)));
+  return hn::Add(place, hn::And(negative, hn::Set(d, CodeTable::kBuckets)));
 }
 
 // As quantise_block; the numbers are spoilt.
@@ -67,9 +83,14 @@ float encode(const CodeTable& table, float* numbers, std::int64_t n, std::uint8_
                      HWY_ATTR { largest = hn::Max(largest, hn::Abs(load_some(numbers + i, rest))); });
   const float absmax = hn::GetLane(hn::MaxOfLanes(Floats(), largest));
   const Vec divisor = constant(absmax > 0 ? absmax : 1);
-  for_vectors(n, [&](std::int64_t i, std::size_t rest)
-                     HWY_ATTR { store_some(hn::Div(load_some(numbers + i, rest), divisor), numbers + i, rest); });
-  for (std::int64_t i = 0; i < n; ++i) codes[i] = table.code(numbers[i]);
+  std::uint32_t in[kDynamicBlock + hn::MaxLanes(Floats())];
+  for_vectors(n, [&](std::int64_t i, std::size_t rest) HWY_ATTR {
+    const Vec x = hn::Div(load_some(numbers + i, rest), divisor);
+    store_some(x, numbers + i, rest);
+    hn::StoreU(buckets(x), Words(), in + i);
+  });
+#pragma GCC unroll 8
+  for (std::int64_t i = 0; i < n; ++i) codes[i] = table.code(in[i], numbers[i]);
   return absmax;
 }
 

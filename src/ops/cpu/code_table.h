@@ -13,18 +13,21 @@ class CodeTable {
  public:
   explicit CodeTable(const DynamicMap& map);
 
-  // nearest_code(map, x) for x in [-1, 1]; some code for any other.
-  std::uint8_t code(float x) const {
+  // Buckets of numbers that are not negative: from 2^-24, below every midpoint but those next to 0, to 1. Behind them
+  // lie as many of negative ones.
+  static constexpr std::uint32_t kFirst = (127 - 24) << 7, kLast = 127 << 7, kBuckets = kLast - kFirst + 1;
+
+  static std::uint32_t bucket(float x) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-    const std::uint32_t size = std::clamp((bits & 0x7fffffff) >> 16, kFirst, kLast) - kFirst;
-    const std::uint8_t low = lowest_[(bits >> 31) * kBuckets + size];
+    return (bits >> 31) * kBuckets + std::clamp((bits & 0x7fffffff) >> 16, kFirst, kLast) - kFirst;
+  }
+  // nearest_code(map, x) for x in [-1, 1] and its bucket; some code for any other.
+  std::uint8_t code(std::uint32_t bucket, float x) const {
+    const std::uint8_t low = lowest_[bucket];
     return static_cast<std::uint8_t>(low + (x > above_[low] ? 1 : 0));
   }
 
  private:
-  // From 2^-24, below every midpoint but those next to 0, to 1.
-  static constexpr std::uint32_t kFirst = (127 - 24) << 7, kLast = 127 << 7, kBuckets = kLast - kFirst + 1;
-
   std::array<std::uint8_t, 2 * kBuckets> lowest_;  // code of a bucket's least number: first those >= 0, then the others
   std::array<float, 256> above_;                   // the midpoint to the next code; infinity above the last
 };
