@@ -47,7 +47,7 @@ void backward(benchmark::State& s) {
 }
 
 void weight_gradient(benchmark::State& s) {
-  Memory m(type_of(s));
+  Memory m(type_of(s), std::max(s.range(3), s.range(4)));
   const Mat dy = m.mat(type_of(s), s.range(2), s.range(4)), x = m.mat(type_of(s), s.range(2), s.range(3));
   const Mat dw = m.mat(DType::kF32, s.range(4), s.range(3)), bias = m.mat(DType::kF32, 1, s.range(4));
   measure(s, product_flops(s), [&] { m.backend().weight_gradient(dy, x, 0.5f, dw, bias.row<float>(0)); });
@@ -72,6 +72,8 @@ void gradient_shapes(benchmark::internal::Benchmark* b) {
     for (const auto& [in, out] :
          {std::pair{kWidth, kWidth}, {kWidth, kWide}, {kWidth, std::int64_t{32}}, {std::int64_t{32}, kWidth}})
       b->Args({type, kF32, kRows, in, out});
+  for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{1280, 1280}, {1280, 5120}, {5120, 1280}})
+    b->Args({kBF16, kF32, round_rows(kPositions), in, out});  // of large-v3, one window
 }
 void logit_shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"compute", "weight", "rows", "in", "out"})->Unit(benchmark::kMillisecond)->UseRealTime();
@@ -85,9 +87,8 @@ void quantised(benchmark::State& s, bool backward) {
   const BaseWeight w = m.weight(s.range(1), out, in, 0.05f);
   const Mat x = m.mat(type_of(s), rows, in), y = m.mat(type_of(s), rows, out), dx = m.mat(DType::kF32, rows, in);
   s.SetLabel(std::string(format_of(w)));
-  measure(s, product_flops(s), [&] {
-    backward ? m.backend().linear_backward(y, w, false, dx) : m.backend().linear(x, w, {}, y);
-  });
+  measure(s, product_flops(s),
+          [&] { backward ? m.backend().linear_backward(y, w, false, dx) : m.backend().linear(x, w, {}, y); });
 }
 void quantised_forward(benchmark::State& s) { quantised(s, false); }
 void quantised_backward(benchmark::State& s) { quantised(s, true); }

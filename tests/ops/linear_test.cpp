@@ -242,38 +242,50 @@ TEST_P(Linear, BackwardMultipliesByEveryWeightFormat) {
       }
 }
 
+// Beyond 128 Ki numbers of dw: more than one tile, step (512 rows), pass (1536) and set of ready columns (1280) of each
+// operand, with a last one that is not full.
+const Shape kLargeGradients[] = {{600, 515, 321, 0}, {70, 1300, 130, 0}, {33, 130, 1300, 0}, {1560, 260, 510, 0}};
+
+void expect_weight_gradient(const Shape& s, const Layout& layout, DType compute, const Precision& precision,
+                            Backend& backend) {
+  Drawn draw(7);
+  const OwnedMat dy = draw.mat(compute, s.rows, s.out, layout), x = draw.mat(compute, s.rows, s.in, layout);
+  OwnedMat dw = draw.mat(DType::kF32, s.out, s.in, layout);
+  std::vector<float> dbias = draw.vector(s.out);
+  const float scale = -0.375f;
+  Values expected = dw.values(), terms = magnitude(expected);
+  Values bias = reference::read(dbias.data(), s.out), bias_terms = magnitude(bias);
+  reference::add_dyt_x(dy.values(), x.values(), scale, expected);
+  reference::add_dyt_x(magnitude(dy.values()), magnitude(x.values()), -scale, terms);
+  reference::add_column_sums(dy.values(), scale, bias);
+  reference::add_column_sums(magnitude(dy.values()), -scale, bias_terms);
+  const double rounding = gamma(static_cast<double>(s.rows + 3), precision.sum);
+  for (std::size_t i = 0; i < terms.data.size(); ++i)
+    terms.data[i] = terms.data[i] * rounding + storage(DType::kF32, expected.data[i]);
+  for (std::size_t i = 0; i < bias_terms.data.size(); ++i)
+    bias_terms.data[i] = bias_terms.data[i] * rounding + storage(DType::kF32, bias.data[i]);
+  const OwnedMat before = dw;
+  std::vector<float> alone = dbias;
+  backend.weight_gradient(dy, x, scale, dw, dbias.data());
+  EXPECT_TRUE(within(title("weight_gradient", s, DType::kF32), expected, dw, terms));
+  EXPECT_TRUE(within(title("bias gradient", s, DType::kF32), bias, reference::read(dbias.data(), s.out), bias_terms));
+  backend.weight_gradient(dy, x, scale, {}, alone.data());
+  EXPECT_EQ(alone, dbias) << title("bias gradient alone", s, DType::kF32);
+  dw = before;
+  backend.weight_gradient(dy, x, scale, dw, nullptr);
+  EXPECT_TRUE(within(title("weight_gradient without bias", s, DType::kF32), expected, dw, terms));
+}
+
 TEST_P(Linear, WeightGradientAddsToWhatIsThere) {
   for (const Shape& s : kShapes)
-    for (const Layout& layout : layouts()) {
-      Drawn draw(7);
-      const OwnedMat dy = draw.mat(compute(), s.rows, s.out, layout), x = draw.mat(compute(), s.rows, s.in, layout);
-      OwnedMat dw = draw.mat(DType::kF32, s.out, s.in, layout);
-      std::vector<float> dbias = draw.vector(s.out);
-      const float scale = -0.375f;
-      Values expected = dw.values(), terms = magnitude(expected);
-      Values bias = reference::read(dbias.data(), s.out), bias_terms = magnitude(bias);
-      reference::add_dyt_x(dy.values(), x.values(), scale, expected);
-      reference::add_dyt_x(magnitude(dy.values()), magnitude(x.values()), -scale, terms);
-      reference::add_column_sums(dy.values(), scale, bias);
-      reference::add_column_sums(magnitude(dy.values()), -scale, bias_terms);
-      const double rounding = gamma(static_cast<double>(s.rows + 3), precision().sum);
-      for (std::size_t i = 0; i < terms.data.size(); ++i)
-        terms.data[i] = terms.data[i] * rounding + storage(DType::kF32, expected.data[i]);
-      for (std::size_t i = 0; i < bias_terms.data.size(); ++i)
-        bias_terms.data[i] = bias_terms.data[i] * rounding + storage(DType::kF32, bias.data[i]);
-      Backend& backend = make({.rows = s.rows, .width = std::max(s.in, s.out)});
-      const OwnedMat before = dw;
-      std::vector<float> alone = dbias;
-      backend.weight_gradient(dy, x, scale, dw, dbias.data());
-      EXPECT_TRUE(within(title("weight_gradient", s, DType::kF32), expected, dw, terms));
-      EXPECT_TRUE(
-          within(title("bias gradient", s, DType::kF32), bias, reference::read(dbias.data(), s.out), bias_terms));
-      backend.weight_gradient(dy, x, scale, {}, alone.data());
-      EXPECT_EQ(alone, dbias) << title("bias gradient alone", s, DType::kF32);
-      dw = before;
-      backend.weight_gradient(dy, x, scale, dw, nullptr);
-      EXPECT_TRUE(within(title("weight_gradient without bias", s, DType::kF32), expected, dw, terms));
-    }
+    for (const Layout& layout : layouts())
+      expect_weight_gradient(s, layout, compute(), precision(), make({.rows = s.rows, .width = std::max(s.in, s.out)}));
+}
+
+TEST_P(Linear, LargeWeightGradientsAreSumsOfTheirPieces) {
+  for (const Shape& s : kLargeGradients)
+    expect_weight_gradient(s, layouts().back(), compute(), precision(),
+                           make({.rows = s.rows, .width = std::max(s.in, s.out)}));
 }
 
 TEST_P(Linear, GeluBackwardMultipliesByTheSlope) {

@@ -9,6 +9,7 @@
 namespace sori::kernels {
 
 void convert(ConstMat x, float scale, Mat y);  // y = scale * x in y's type; x may be f16 and of any alignment
+void transpose(ConstMat x, Mat y);  // y [C, >= N] = x [N, C] transposed, of one type; columns behind x's rows are zero
 // Rows and columns of a weight from (row, col) on, as quant/base_weight.h's decode() defines them, in to's type.
 void decode(const BaseWeight& w, std::int64_t row, std::int64_t col, Mat to);
 void add_to(ConstMat x, Mat y);                // y f32 += x

@@ -72,7 +72,7 @@ void encode(CpuContext& c, ConstMat x, const CodedRows& to) {
 }
 
 std::int64_t code_block_cols(std::int64_t depth) {
-  return std::clamp<std::int64_t>(kCodeBlockValues / depth / 64 * 64, 64, 256);
+  return std::clamp<std::int64_t>(kCodeBlockValues / depth / 64 * 64, 64, kBlockCols);
 }
 
 // e, y: of these rows alone.
@@ -105,24 +105,26 @@ Epilogue part_of(const Epilogue& e, std::int64_t first, std::int64_t rows, LowRa
   return of;
 }
 
-// t [rows, outputs] f32 = products of few rows x with rows of w from `first` on.
-void multiply_few(CpuContext& c, ConstMat x, const BaseWeight& w, std::int64_t first, Mat t, Scratch& own) {
-  const Scratch::Frame frame(own);
-  const Mat operand = own.mat(DType::kF32, x.rows, kernels::few_width(x.cols));
+// A few rows in the order in which weights are read.
+ConstMat few_operand(CpuContext& c, ConstMat x) {
+  const Mat operand = c.shared.mat(DType::kF32, x.rows, kernels::few_width(x.cols));
   kernels::few_operand(x, operand);
-  kernels::few_products(operand, w, first, c.compute, t);
+  return operand;
 }
 
 void linear_few(CpuContext& c, ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) {
+  const Scratch::Frame shared_frame(c.shared);
+  const ConstMat operand = few_operand(c, x);
+  const ConstMat low_operand = e.low_rank ? few_operand(c, e.low_rank->h) : ConstMat();
   c.for_each(pieces(y.cols, kFewOutputs), [&](std::int64_t i, int thread) {
     Scratch& own = c.own[thread];
     const Scratch::Frame frame(own);
     const std::int64_t first = i * kFewOutputs, cols = std::min(kFewOutputs, y.cols - first);
     const Mat t = own.mat(DType::kF32, y.rows, cols);
-    multiply_few(c, x, w, first, t, own);
+    kernels::few_products(operand, w, first, c.compute, t);
     if (e.low_rank) {
       const Mat low = own.mat(DType::kF32, y.rows, cols);
-      multiply_few(c, e.low_rank->h, e.low_rank->b, first, low, own);
+      kernels::few_products(low_operand, e.low_rank->b, first, c.compute, low);
       kernels::convert(low, e.low_rank->scale, low);
       kernels::add_to(low, t);
     }
@@ -172,7 +174,7 @@ void carve_linear(Scratch& shared, Scratch& own, DType compute, std::int64_t row
   {
     const Scratch::Frame frame(shared), own_frame(own);
     carve_panels(shared, own, compute, width);
-    own.mat(DType::kF32, kTileRows, 256);
+    own.mat(DType::kF32, kTileRows, kBlockCols);
     own.mat(compute, kTileRows, width);  // a strided operand, made dense
   }
   carve_linear_backward(shared, own, compute, rows, width);

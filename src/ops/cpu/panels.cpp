@@ -52,7 +52,7 @@ Int8 coded(const BaseWeight& w, std::int64_t first, std::int64_t rows, float* st
 
 std::int64_t block_cols(std::int64_t depth, DType compute) {
   const auto cols = [&](std::int64_t values, std::int64_t least) {
-    return std::clamp<std::int64_t>(values / depth / 64 * 64, least, 256);
+    return std::clamp<std::int64_t>(values / depth / 64 * 64, least, kBlockCols);
   };
   return has_wide_blocks(compute) ? cols(kWideBlockValues, kWideBlockCols) : cols(kBlockValues, 64);
 }
@@ -139,7 +139,7 @@ void carve_panels(Scratch& shared, Scratch& own, DType compute, std::int64_t wid
   // A panel of the weight and one of LoRA's second half, whose depth is far smaller but rounded up to 64.
   shared.take(static_cast<std::size_t>(2 * std::max(kPanelBytes, block * bytes)));
   const Scratch::Frame frame(own);
-  own.mat(compute, 1, block + (width + 256) * kStaggered);
+  own.mat(compute, 1, block + (width + kBlockCols) * kStaggered);
 }
 
 std::int64_t widened_by_panels(DType compute, std::int64_t width) {

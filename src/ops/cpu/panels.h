@@ -7,6 +7,8 @@ namespace sori {
 
 inline constexpr std::int64_t kPanelBytes = 4 << 20;  // of the blocks that are ready at one time
 
+inline constexpr std::int64_t kBlockCols = 256;  // of one block, at most
+
 // Columns of a block, and of what is ready at one time.
 std::int64_t block_cols(std::int64_t depth, DType compute);
 std::int64_t panel_cols(std::int64_t depth, DType compute);
