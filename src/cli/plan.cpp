@@ -93,18 +93,12 @@ RunRequest request_of(const Options& o, Planned& p, Compute compute) {
   const WhisperConfig& config = p.model.config;
   const AudioContext context = p.context;
   const std::int64_t window = 2 * config.max_source_positions;
-  RunRequest r;
-  r.compute = compute;
-  r.batch = o.train.per_device_train_batch_size, r.accumulation = o.train.gradient_accumulation_steps;
+  RunRequest r = run_request(o.train, compute);
   r.frames = context_frames(o.train.full_context_share > 0 ? AudioContext::kFull : context, o.audio_seconds, window);
   r.tokens = o.label_tokens;
   r.judge = recognizer_limits(config, kJudged, kPromptTokens, o.train.max_new_tokens);
   r.judge->context = context;
   r.judge->frames = context_frames(context, o.audio_seconds, window);
-  r.init = o.train.init_lora_weights;
-  if (o.train.gradient_checkpointing) r.keep = Keep::kInputs;
-  if (o.train.fused_step) r.micro_batch = r.batch;
-  r.ram = memory_limit(o.train.ram);
   p.counts.steps = o.train.max_steps;
   if (o.train.data.empty()) return r;
   if (!p.folder)

@@ -285,20 +285,14 @@ class Run {
 
   // The base, and the fastest way to run the steps that fits; of a run that is resumed, its own micro-batch.
   BaseChoice choose(Compute compute, const ExampleMaker& maker, std::int64_t prompt) {
-    RunRequest r;
-    r.compute = compute;
-    r.batch = o_.per_device_train_batch_size, r.accumulation = o_.gradient_accumulation_steps;
+    RunRequest r = run_request(o_, compute);
     r.frames = maker.most_frames(data_.train), r.tokens = longest_labels(data_.train, maker);
     if (!data_.dev.empty()) {
       r.judge = recognizer_limits(model_.model.config, kJudged, prompt, o_.max_new_tokens);
       r.judge->context = context_;
       r.judge->frames = longest_context(data_.dev, context_, r.judge->frames);
     }
-    r.init = o_.init_lora_weights;
-    if (o_.gradient_checkpointing) r.keep = Keep::kInputs;
-    if (o_.fused_step) r.micro_batch = r.batch;
     r.utterances = data_.train.size() + data_.dev.size();
-    r.ram = memory_limit(o_.ram);
     if (const Path from = o_.resume ? newest_checkpoint(o_.output_dir) : Path(); !from.empty())
       r.micro_batch = read_checkpoint_args(from).micro_batch;
     BaseChoice base = choose_base(r);

@@ -1,6 +1,7 @@
 #include "plan/choose.h"
 
 #include "base/log.h"
+#include "base/process_memory.h"
 
 namespace sori {
 namespace {
@@ -58,6 +59,17 @@ RunChoice best_judge(Whisper& model, const RunRequest& r, std::int64_t batch, Ke
 }
 
 }  // namespace
+
+RunRequest run_request(const TrainOptions& o, Compute compute) {
+  RunRequest r;
+  r.compute = compute;
+  r.batch = o.per_device_train_batch_size, r.accumulation = o.gradient_accumulation_steps;
+  r.init = o.init_lora_weights;
+  if (o.gradient_checkpointing) r.keep = Keep::kInputs;
+  if (o.fused_step) r.micro_batch = r.batch;
+  r.ram = memory_limit(o.ram);
+  return r;
+}
 
 double reading_seconds(Whisper& model, const RunChoice& c) {
   if (!c.limits.drop_layers) return 0;

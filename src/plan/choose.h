@@ -6,6 +6,7 @@
 
 #include "plan/memory.h"
 #include "plan/work.h"
+#include "train/options.h"
 
 namespace sori {
 
@@ -23,6 +24,9 @@ struct RunRequest {
   std::size_t utterances = 0;
   std::uint64_t ram = 0;  // resident bytes that the process may take
 };
+
+// What the options of a training say of it. How long its utterances are, and of evaluations, they do not say.
+RunRequest run_request(const TrainOptions& options, Compute compute);
 
 struct RunChoice {
   std::int64_t batch = 1, accumulation = 1;
