@@ -5,7 +5,7 @@ usage: bench_steps.py --sori BINARY --peer PYTHON MODEL [--method lora|full] [--
                       [--rounds 1] [--only SETTING]... [--without WORD]... [--isa AVX2|AVX512_CORE]
 
 Windows of 30 s of noise, 32 label tokens, LoRA r=32 on q_proj and v_proj, AdamW in f32. --method full: all weights learn instead, in bf16; the
-peer's with AdamW states in bf16, sori's in `sori experiment memory`: layers recomputed, 8-bit AdamW fused into backward, sound read. Each setting is a process of its own, sori's
+peer's with AdamW states in bf16, sori's in `sori experiment memory`: 8-bit AdamW fused into backward, sound read. Each setting is a process of its own, sori's
 and the peer's in turn, as many times as --rounds says; a figure is the median of its steps after the first of each process, so the peer's
 compiling is not counted. Settings of both: products in f32 or bf16 (autocast for the peer), layers recomputed or not; of the peer also
 torch.compile. --only keeps the settings that begin so ("peer bf16", "sori"), --without leaves out those that hold a word ("compiled"). On a
@@ -79,8 +79,7 @@ def settings(full, base):
     for compute in ("bf16",) if full else ("f32", "bf16"):
         for recompute in (False, True):
             kept = "layers recomputed" if recompute else "everything kept"
-            if recompute or not full:
-                found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
+            found[f"sori {compute}, {kept}"] = ("sori", compute, recompute, False)
             if compute == "bf16" and base != "model" and not full:
                 found[f"sori int8_bf16, {kept}"] = ("sori", "int8_bf16", recompute, False)
             found[f"peer {compute}, {kept}"] = ("peer", compute, recompute, False)
@@ -100,7 +99,7 @@ def last_words(done):
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200]
 
 
-def run_sori_full(args):
+def run_sori_full(args, recompute):
     """args.model says which size; its tokenizer makes the labels."""
     width, layers = (json.loads((args.model / "config.json").read_text())[key] for key in ("d_model", "decoder_layers"))
     size = {(384, 4): "tiny", (512, 6): "base", (768, 12): "small", (1024, 24): "medium", (1280, 32): "large-v3", (1280, 4): "large-v3-turbo"}[width, layers]
@@ -108,6 +107,7 @@ def run_sori_full(args):
         out = Path(work) / "memory.json"
         words = [args.sori, "experiment", "memory", "--size", size, "--tokenizer", args.model, "--output-dir", Path(work) / "runs", "--rows", "full",
                  "--batch", str(args.batch), "--steps", str(args.steps), "--json", out]
+        words += [] if recompute else ["--keep-everything"]
         done = subprocess.run(words, env=environment(args), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             return {"failed": last_words(done)}
@@ -117,7 +117,7 @@ def run_sori_full(args):
 
 def run_sori(args, compute, recompute):
     if args.method == "full":
-        return run_sori_full(args)
+        return run_sori_full(args, recompute)
     with tempfile.TemporaryDirectory() as work:
         out = Path(work) / "bench.json"
         words = [args.sori, "bench", "--model", args.model, "--method", "lora", "--lora-r", str(RANK), "--target-modules", ",".join(TARGETS),

@@ -13,6 +13,7 @@ struct MemoryExperiment {
   std::string size = "large-v3", tokenizer, output_dir, compute = "bf16";
   std::vector<std::string> rows{"full", "lora", "int8", "nf4"}, batches{"1", "8"};
   std::int64_t steps = 3;
+  bool keep_everything = false;
 
   void describe(OptionTable& t);
   Json run(Log& log) const;  // {"size", .., "rows": [..]}

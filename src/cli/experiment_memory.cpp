@@ -102,6 +102,7 @@ class Memory {
                 {"seconds", kSeconds},
                 {"label_tokens", kLabelTokens},
                 {"compute", o_.compute},
+                {"keep_everything", o_.keep_everything},
                 {"rows", rows}};
     write_file(folder_ / "memory.json", to_text(result));  // where sori report looks for it
     return result;
@@ -140,13 +141,13 @@ class Memory {
                                    o_.compute,
                                    "--per-device-train-batch-size",
                                    batch,
-                                   "--gradient-checkpointing",
                                    "--max-steps",
                                    std::to_string(o_.steps + 1),
                                    "--logging-steps",
                                    "1",
                                    "--json",
                                    json};
+    if (!o_.keep_everything) words.push_back("--gradient-checkpointing");
     words.insert(words.end(), row.options.begin(), row.options.end());
     run_alone(words);
     const Json result = read_json(json);
@@ -190,6 +191,7 @@ void MemoryExperiment::describe(OptionTable& t) {
   t.list("batch", batches, "utterances of a step; a row is measured for each").group(kGroup);
   t.choice("compute", compute, "type of what enters products", {"bf16", "f32"}).group(kGroup);
   t.integer("steps", steps, "measured steps, after one that warms up", 1, 1000).group(kGroup);
+  t.flag("keep-everything", keep_everything, "compute no layer again, where memory allows: faster").group(kGroup);
 }
 
 Json MemoryExperiment::run(Log& log) const {
