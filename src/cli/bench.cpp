@@ -41,7 +41,7 @@ struct Options {
              {"both", "encoder", "decoder"});
     t.choice("base", train.base, "format of the frozen weights; model: as in the folder, or bf16", base_choices());
     t.choice("compute", compute, "type of what enters products; both: f32 and bf16; int8_bf16: see sori train",
-             {kBoth, "f32", "bf16", "int8_bf16"});
+             compute_choices(kBoth));
     t.integer("batch", batch, "windows of a step", 1, 4096).also("train-batch-size");
     t.number("audio-seconds", audio_seconds, "length of each window", 0.1, kWindowSeconds).unit("s");
     t.integer("label-tokens", label_tokens, "tokens of each transcript, with its prompt", 1, 448);

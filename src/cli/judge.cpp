@@ -12,12 +12,10 @@ void JudgeOptions::describe(OptionTable& t) {
       .required()
       .also("model-name-or-path");
   t.path("adapter", adapter, "adapter folder made by sori train or PEFT").also("peft-model");
-  std::vector<std::string> bases = base_choices();
-  bases.emplace_back(kAutoBase);
   t.choice("base", base,
            "format of the frozen weights; model: as in the folder; auto: what the adapter was trained on; others are "
            "made once and kept",
-           bases);
+           base_choices(kAutoBase));
   describe_decoding(t);
 }
 
@@ -25,7 +23,7 @@ void JudgeOptions::describe_decoding(OptionTable& t) {
   t.choice(
       "compute", compute,
       "type of products; auto times f32 and bf16; int8_bf16: the encoder multiplies 8-bit codes, on a quantised base",
-      {"auto", "f32", "bf16", "int8_bf16"});
+      compute_choices("auto"));
   t.choice("audio-context", audio_context,
            "how much silence the encoder reads after the sound: all that fills 30 s, or little; auto: as in training",
            audio_context_choices());

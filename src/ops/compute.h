@@ -4,6 +4,8 @@
 #include <array>
 #include <compare>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "tensor/dtype.h"
 
@@ -25,6 +27,13 @@ inline constexpr Compute kInt8Compute{DType::kBF16, true};
 inline constexpr std::array<Compute, 3> kComputes{DType::kF32, DType::kBF16, kInt8Compute};
 
 constexpr std::string_view name_of(Compute c) { return c.int8 ? "int8_bf16" : name_of(c.type); }
+
+// Of --compute: a word that leaves the choice to the program, and the three.
+inline std::vector<std::string> compute_choices(const char* automatic) {
+  std::vector<std::string> names{automatic};
+  for (const Compute c : kComputes) names.emplace_back(name_of(c));
+  return names;
+}
 
 inline std::optional<Compute> find_compute(std::string_view name) {
   for (const Compute c : kComputes)

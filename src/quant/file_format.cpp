@@ -281,9 +281,10 @@ std::vector<std::string> file_format_names() {
   return names;
 }
 
-std::vector<std::string> base_choices() {
+std::vector<std::string> base_choices(const char* automatic) {
   std::vector<std::string> names = file_format_names();
   names.insert(names.begin(), "model");
+  if (automatic) names.emplace_back(automatic);
   return names;
 }
 

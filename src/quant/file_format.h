@@ -68,7 +68,8 @@ bool is_mixed(std::string_view base);
 // Of a base's name: a format, or a mixed one.
 bool is_quantised(std::string_view base);
 inline constexpr const char* kAutoBase = "auto";  // --base: as the verb chooses
-// What --base of a run can be told: "model", which is what the folder holds, or a format.
-std::vector<std::string> base_choices();
+// What --base of a run can be told: "model", which is what the folder holds, a format, or a word that leaves it to the
+// program.
+std::vector<std::string> base_choices(const char* automatic = nullptr);
 
 }  // namespace sori

@@ -61,16 +61,14 @@ struct TrainOptions {
   // Everything but the folders: what `sori plan` takes too.
   void describe_run(OptionTable& t) {
     t.choice("method", method, "adapters on a frozen model, or the whole model", {"lora", "full"});
-    std::vector<std::string> bases = base_choices();
-    bases.emplace_back(kAutoBase);
     t.choice("base", base,
              "format of the frozen weights; model: as in the folder; others are made once and kept; auto: the most "
              "precise that fits, and under --ram, where 16 bits do not fit, one for each layer by how much it minds",
-             bases);
+             base_choices(kAutoBase));
     t.choice("compute", compute,
              "type of what enters products; bf16 needs half the memory; auto times both; int8_bf16: as bf16, and in "
              "forward the encoder multiplies 8-bit codes, on a quantised base",
-             {"auto", "f32", "bf16", "int8_bf16"});
+             compute_choices("auto"));
     t.path("init-adapter", init_adapter, "start from this adapter instead of a new one");
 
     t.integer("max-train-samples", max_train_samples, "use this many utterances of train; 0: all", 0, 1LL << 40)

@@ -13,14 +13,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Wide enough for nf4's tables to pay.
-WhisperConfig wide_config() {
-  WhisperConfig c = second_config();
-  c.d_model = 64;
-  c.encoder_ffn = c.decoder_ffn = 256;
-  return c;
-}
-
 // Made up: nf4 costs ten to twenty times as much as int8, and no two layers the same.
 Sensitivity some_sensitivity(const WhisperConfig& config) {
   Sensitivity s{.formats = {"nf4", "int8"}, .layers = {}, .loss = 2, .tokens = 100};

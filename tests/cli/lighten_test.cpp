@@ -10,14 +10,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Wide enough for nf4's tables to pay.
-WhisperConfig wide_config() {
-  WhisperConfig c = second_config();
-  c.d_model = 64;
-  c.encoder_ffn = c.decoder_ffn = 256;
-  return c;
-}
-
 class Lighten : public Verbs {
  protected:
   Lighten() {

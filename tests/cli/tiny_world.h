@@ -19,6 +19,14 @@ inline WhisperConfig second_config() {  // windows of a second
   return c;
 }
 
+// Wide enough for nf4's tables to pay.
+inline WhisperConfig wide_config() {
+  WhisperConfig c = second_config();
+  c.d_model = 64;
+  c.encoder_ffn = c.decoder_ffn = 256;
+  return c;
+}
+
 inline WhisperConfig four_seconds() {  // room for recordings, the margin behind them, and silence
   WhisperConfig c = tiny_config();
   c.max_source_positions = 200;

@@ -84,20 +84,22 @@ void add_to(ConstMat x, Mat y) {
   });
 }
 
-void add_vector(const float* bias, Mat y) {
+// y = op(y, v) in each row, for a vector v of its columns.
+template <class Op>
+HWY_INLINE void with_vector(const float* v, Mat y, Op op) {
   for (std::int64_t r = 0; r < y.rows; ++r) {
     float* to = y.row<float>(r);
     for_vectors(y.cols, [&](std::int64_t i, std::size_t n)
-                            HWY_ATTR { store_some(hn::Add(load_some(to + i, n), load_some(bias + i, n)), to + i, n); });
+                            HWY_ATTR { store_some(op(load_some(to + i, n), load_some(v + i, n)), to + i, n); });
   }
 }
 
+void add_vector(const float* bias, Mat y) {
+  with_vector(bias, y, [](Vec a, Vec b) HWY_ATTR { return hn::Add(a, b); });
+}
+
 void scale_columns(const float* gain, Mat y) {
-  for (std::int64_t r = 0; r < y.rows; ++r) {
-    float* to = y.row<float>(r);
-    for_vectors(y.cols, [&](std::int64_t i, std::size_t n)
-                            HWY_ATTR { store_some(hn::Mul(load_some(to + i, n), load_some(gain + i, n)), to + i, n); });
-  }
+  with_vector(gain, y, [](Vec a, Vec b) HWY_ATTR { return hn::Mul(a, b); });
 }
 
 void column_sums(ConstMat x, float* sums) {
