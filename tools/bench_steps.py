@@ -148,7 +148,7 @@ def summary(runs):
         return {"failed": runs[0]["failed"]}
     last = {key: value for key, value in good[-1].items() if key not in ("seconds", "peak_resident_bytes")}
     return {"seconds_per_step": statistics.median(s for run in good for s in run["seconds"]),
-            "peak_resident_bytes": max(run["peak_resident_bytes"] for run in good)} | last | {"seconds": [run["seconds"] for run in good]}
+            "peak_resident_bytes": max(run["peak_resident_bytes"] for run in good), "failed_rounds": len(runs) - len(good)} | last | {"seconds": [run["seconds"] for run in good]}
 
 
 def ratios(rows):

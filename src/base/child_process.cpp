@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,10 +66,13 @@ int run_child(const std::vector<std::string>& words, const ChildSettings& settin
   program.insert(program.end(), words.begin(), words.end());
   const std::vector<char*> arguments = pointers(program), environ_of_child = pointers(variables);
   const Descriptor out(settings.log);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0)
     throw Error{ErrorKind::kMemory, "another process cannot be started", "sori " + words.at(0), "close other programs"};
   if (child == 0) {  // nothing here may allocate: another thread may have held the heap's lock
+    // A terminal's Ctrl-C reaches the parent alone, which asks once; a parent that is gone asks by its end.
+    if (settings.stop && (::setpgid(0, 0) != 0 || ::prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || ::getppid() != parent))
+      ::_exit(kExitBug);
     if (::dup2(out.number(), STDOUT_FILENO) >= 0 && ::dup2(out.number(), STDERR_FILENO) >= 0)
       ::execve("/proc/self/exe", arguments.data(), environ_of_child.data());
     ::_exit(kExitBug);

@@ -10,9 +10,11 @@
 namespace sori {
 
 struct ChildSettings {
-  Path log{};                    // what it says on standard output and error is added here; empty: to standard error
-  int threads = 0;               // it may use so many; 0: as this process
-  std::function<bool()> stop{};  // looked at while it runs; once true, the child is asked to end (SIGTERM)
+  Path log{};       // what it says on standard output and error is added here; empty: to standard error
+  int threads = 0;  // it may use so many; 0: as this process
+  // Looked at while it runs; once true, the child is asked to end (SIGTERM), as it is where this process is killed. It
+  // is in a process group of its own: a second signal would end it at once.
+  std::function<bool()> stop{};
 };
 
 // Waits for it. Its exit code, or 128 and the signal that ended it, as shells say it. Error kMemory where no process

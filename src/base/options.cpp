@@ -287,6 +287,22 @@ void require_given(const OptionTable& table) {
                   fmt::format("give {} ({})", o.positional ? o.name : "--" + o.name + " " + o.kind, o.help));
 }
 
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain = "%+,-./:=@_";
+  const bool plain = !word.empty() && std::ranges::all_of(word, [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || kPlain.find(c) != kPlain.npos;
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word)
+    if (c == '\'')
+      quoted.append("'\\''");
+    else
+      quoted.push_back(c);
+  quoted.push_back('\'');
+  return quoted;
+}
+
 std::string word_of(const Json& value) {
   if (value.is_array()) {
     std::vector<std::string> words;

@@ -96,6 +96,8 @@ void fill_options(OptionTable& table, const std::vector<std::pair<std::string, J
 
 // A value as the command line writes it: a list as "a,b,c".
 std::string word_of(const Json& value);
+// As a shell takes it back: in quotes where it holds what a shell reads otherwise.
+std::string shell_word(const std::string& word);
 
 // The known name nearest to a misspelt one by edit distance; empty when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);

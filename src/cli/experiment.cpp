@@ -38,7 +38,9 @@ std::string text_of(const std::string& name) {
 }
 
 std::string joined(const std::vector<std::string>& words) {
-  return fmt::format("sori experiment {}", fmt::join(words, " "));
+  std::string line = "sori experiment";
+  for (const std::string& word : words) line.append(" ").append(shell_word(word));
+  return line;
 }
 
 }  // namespace

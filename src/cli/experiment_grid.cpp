@@ -122,13 +122,20 @@ class Experiment {
           throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no format", format),
                       fmt::format("grid {}: then-quantize", grid_.name),
                       fmt::format("choose of {}", fmt::join(file_format_names(), ", "))};
-    if (!o_.english.empty()) load_dataset(o_.english);
+    if (!o_.english.empty())
+      if (const Dataset english = load_dataset(o_.english); english.language != "en")
+        throw Error{ErrorKind::kUsage, fmt::format("is of language {}", english.language), "--english",
+                    "name a data set of English speech (tools/make_guard.py)"};
+    const std::string where = fmt::format("grid {}: evaluate", grid_.name);
+    if (grid_.evaluate.contains("split"))
+      throw Error{ErrorKind::kUsage, "\"split\" is said by choose-split, report-split and further-splits", where,
+                  "leave it out"};
     JudgeOptions judge;
     OptionTable table;
-    judge.describe(table);
+    judge.describe_decoding(table);  // models, adapters and bases are the rows'
     SplitOptions split;
     split.describe(table);
-    fill(table, grid_.evaluate, fmt::format("grid {}: evaluate", grid_.name));
+    fill(table, grid_.evaluate, where);
   }
 
   // All cells multiply alike: what is chosen by a clock is chosen once, and kept.
@@ -209,15 +216,24 @@ class Experiment {
   // Nothing where it does not fit: its cells will fail, and say so.
   std::optional<Json> plan_of(const GridRow& r) {
     const Path json = planning_.path / "plan.json", log = planning_.path / "plan.log";
-    std::vector<std::string> words = words_of(asked_of(r));
+    Json asked = asked_of(r);
+    if (const std::uint64_t share = memory_share(); share > 0 && !asked.contains("ram"))
+      asked["ram"] = std::to_string(share);
+    std::vector<std::string> words = words_of(asked);
     words.insert(words.begin(), {"plan", "--json", json.string()});
+    const std::uintmax_t said_before = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
     const int code = run_child(words, {.log = log});
     if (code == 0) return read_json(json);
-    const std::string reason = last_error(log, code);
+    const std::string reason = last_error(log, code, said_before);
     if (code != exit_code(ErrorKind::kMemory))
       throw Error{ErrorKind::kUsage, reason, "row " + r.name, "change this row"};
     log_.line(fmt::format("{}: {}", r.label, reason));
     return std::nullopt;
+  }
+
+  // Of each training that runs beside others; 0: all there is.
+  std::uint64_t memory_share() const {
+    return o_.jobs > 1 ? available_memory_ / static_cast<std::uint64_t>(o_.jobs) : 0;
   }
 
   // What holds for every training. Those that run side by side share cores and memory.
@@ -227,7 +243,7 @@ class Experiment {
     settings_.report_split = grid_.report_split;
     settings_.evaluate = grid_.evaluate;
     settings_.threads = std::max(1, thread_count() / static_cast<int>(o_.jobs));
-    if (o_.jobs > 1) settings_.ram = available_memory() / static_cast<std::uint64_t>(o_.jobs);
+    settings_.ram = memory_share();
     settings_.measures_energy = o_.jobs == 1;
     settings_.english = o_.english;
     settings_.show_text = o_.show_text, settings_.retry_failed = o_.retry_failed;
@@ -392,6 +408,7 @@ class Experiment {
   Grid grid_;
   Path folder_;
   TemporaryFolder planning_;
+  const std::uint64_t available_memory_ = available_memory();  // when it began
   TrainingSettings settings_;
   StopSignals signals_;
   std::string data_hash_, language_, model_hash_, compute_;
@@ -416,7 +433,7 @@ void GridExperiment::describe(OptionTable& t) {
   t.flag("dry-run", dry_run, "say what each row will take, and end").group(kGroup);
   t.flag("show-text", show_text, "keep some transcripts of each cell, for sori report").group(kGroup);
   t.flag("keep-models", keep_models, "keep the weights of full fine-tuning too, not only adapters").group(kGroup);
-  t.flag("retry-failed", retry_failed, "train again what failed before").group(kGroup);
+  t.flag("retry-failed", retry_failed, "do again what failed before, and what follows it").group(kGroup);
 }
 
 Json GridExperiment::run(Log& log) const { return Experiment(*this, log).go(); }

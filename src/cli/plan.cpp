@@ -170,7 +170,8 @@ std::string command_of(const std::vector<Setting>& settings) {
     if (option->is_switch())
       line += (value.get<bool>() ? " --" : " --no-") + option->name;
     else
-      line += fmt::format(" --{} {}", option->name, value.is_null() ? unnamed.at(option->name) : word_of(value));
+      line += fmt::format(" --{} {}", option->name,
+                          value.is_null() ? unnamed.at(option->name) : shell_word(word_of(value)));
   }
   return line;
 }
@@ -180,7 +181,8 @@ std::string start_of(const std::string& file, const std::vector<Setting>& settin
   std::vector<Setting> open;
   for (const Setting& s : settings)
     if (s.value.is_null()) open.push_back(s);
-  return fmt::format("sori train --config {}{}", file, command_of(open).substr(std::string("sori train").size()));
+  return fmt::format("sori train --config {}{}", shell_word(file),
+                     command_of(open).substr(std::string("sori train").size()));
 }
 
 struct Disk {

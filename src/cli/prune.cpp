@@ -63,6 +63,7 @@ int run_prune(const Verb& verb, const std::vector<std::string>& words, Log& log)
   if (!parse_verb(verb, words, o, json_path)) return 0;
   const ModelFolder model = open_model(o.model);
   const CalibrationData data = CalibrationData::load(o.calibration, model);
+  { const AtomicFolder can_be_made(o.out, existing_model(o.out, o.overwrite, {o.model})); }  // before measuring
   const LayerDrop drop = choose(o, model, data, log);
   const WhisperConfig& whole = model.model.config;
   PruneOptions options;

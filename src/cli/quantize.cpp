@@ -127,6 +127,7 @@ int run_quantize(const Verb& verb, const std::vector<std::string>& words, Log& l
   std::string json_path;
   if (!parse_verb(verb, words, o, json_path)) return 0;
   o.check();
+  { const AtomicFolder can_be_made(o.out, existing_model(o.out, o.overwrite, {o.model})); }  // before measuring
   const Choice choice = choose(o, log);
   const Quantisation& how = choice.how;
   QuantiseOptions options;

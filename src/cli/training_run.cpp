@@ -60,7 +60,8 @@ Json known_result(const Path& folder, const Json& made_by, bool retry_failed) {
   if (json_get_or<Json>(found, "made_by", Json(), file.string()) != made_by)
     throw Error{ErrorKind::kUsage, "holds a result that was made otherwise", folder.string(),
                 "remove this folder, or name another --output-dir"};
-  return retry_failed && found.contains("error") ? anew : found;
+  if (retry_failed) found.erase("error");  // what was done before it failed stays
+  return found;
 }
 
 }  // namespace
@@ -80,10 +81,11 @@ std::vector<std::string> words_of(const Json& options) {
 }
 
 // Why a child failed: the last line that it said as the program says errors.
-std::string last_error(const Path& log, int code) {
+std::string last_error(const Path& log, int code, std::uintmax_t from) {
   std::string last = how_it_ended(code);
   const std::string text = read_file(log);
-  for (const std::string_view line : split_lines(text))
+  for (const std::string_view line :
+       split_lines(std::string_view(text).substr(std::min<std::uintmax_t>(from, text.size()))))
     if (line.starts_with("sori: ")) last = line.substr(6);
   return last;
 }
@@ -122,7 +124,11 @@ bool TrainingRun::go(const Wanted& wanted) {
 }
 
 int TrainingRun::child(const std::vector<std::string>& words) {
-  const int code = run_child(words, {.log = folder_ / "log.txt", .threads = settings_.threads, .stop = settings_.stop});
+  const Path log = folder_ / "log.txt";
+  said_before_ = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
+  const int code = run_child(words, {.log = log, .threads = settings_.threads, .stop = settings_.stop});
+  if (code == exit_code(ErrorKind::kLocked))  // of an experiment that was killed, still saving: no result
+    throw Error{ErrorKind::kLocked, "another process works in it", folder_.string(), "wait until it ended"};
   if (code == exit_code(ErrorKind::kStopped) || (code != 0 && settings_.stop())) stopped_ = true;
   return code;
 }
@@ -147,21 +153,23 @@ void TrainingRun::train() {
   const double median = json_get<double>(r, "seconds_per_step", where);
   double sum = 0;
   for (const double s : seconds) sum += s;
-  // A run that was interrupted knows its last part alone.
+  // A run that was interrupted knows its last part alone, and nothing where no step was left.
+  const bool known = !seconds.empty();
   if (std::ssize(seconds) < steps) sum = median * static_cast<double>(steps);
   const auto joules = meter.joules();
-  Json train{{"seconds", sum},
-             {"seconds_per_step", median},
+  Json train{{"seconds", known ? Json(sum) : Json()},
+             {"seconds_per_step", known ? Json(median) : Json()},
              {"energy_joules", joules && anew && settings_.measures_energy ? Json(*joules) : Json()},
              {"compute", json_get<std::string>(r, "compute", where)}};
   for (const char* key :
        {"planned_resident_bytes", "planned_private_bytes", "peak_resident_bytes", "peak_private_bytes"})
     train[key] = json_get<std::uint64_t>(r, key, where);
+  if (!known) train["peak_resident_bytes"] = train["peak_private_bytes"] = nullptr;
   result_["train"] = std::move(train);
   result_["curve"] = curve_of(run() / "trainer_state.json");
+  write();
   for (const auto& entry : std::filesystem::directory_iterator(run()))
     if (entry.path().filename().string().starts_with("checkpoint-")) remove_tree(entry.path());
-  write();
 }
 
 void TrainingRun::judge(const std::string& split) {
@@ -231,7 +239,7 @@ void TrainingRun::guard() {
 }
 
 void TrainingRun::fail(int code) {
-  result_["error"] = {{"exit_code", code}, {"message", last_error(folder_ / "log.txt", code)}};
+  result_["error"] = {{"exit_code", code}, {"message", last_error(folder_ / "log.txt", code, said_before_)}};
   write();
 }
 

@@ -49,8 +49,8 @@ class TrainingRun {
   // Trains, where that was not done, and makes of what is wanted that which is missing. False where it was stopped. A
   // failure is a result.
   bool go(const Wanted& wanted);
-  // {"made_by", "train", "curve", "scores", "quantised", "evaluate_seconds", "examples"} or {"error"}, as result.json
-  // has it.
+  // {"made_by", "train", "curve", "scores", "quantised", "evaluate_seconds", "examples"}, as far as it came, and
+  // {"error"} where it failed, as result.json has it.
   const Json& result() const { return result_; }
   bool failed() const { return result_.contains("error"); }
   bool trained() const { return trained_; }  // by go(), just now
@@ -77,13 +77,14 @@ class TrainingRun {
   Path folder_;
   std::string model_;
   Json options_, result_;
+  std::uintmax_t said_before_ = 0;  // bytes of the log before the last child
   bool stopped_ = false, trained_ = false;
 };
 
 // "--name value" of each option, as the command line has it.
 std::vector<std::string> words_of(const Json& options);
 
-// Why the program failed that wrote this log: its last line that says so.
-std::string last_error(const Path& log, int code);
+// Why the program failed that wrote this log from byte `from` on: its last line that says so.
+std::string last_error(const Path& log, int code, std::uintmax_t from = 0);
 
 }  // namespace sori

@@ -202,6 +202,9 @@ Grid parse_grid(std::string_view text, const std::string& name, const std::strin
   for (const Json& block : blocks) {
     g.blocks.push_back(block_of(block, g, fmt::format("{}: cells {}", where, g.blocks.size() + 1)));
     const GridBlock& b = g.blocks.back();
+    for (const GridBlock& other : g.blocks)
+      if (other.arm == b.arm && other.learning_rate != b.learning_rate)
+        throw t.wrong("cells", fmt::format("of arm \"{}\" have two learning rates: name two arms", b.arm));
     cells += b.rows.size() * b.steps.size() * b.seeds.size();
     if (cells > kMostCells) throw t.wrong("cells", fmt::format("are over {}", kMostCells));
   }

@@ -14,25 +14,22 @@ bool failed(const Json& result) { return result.contains("error"); }
 
 Json finite(double x) { return std::isfinite(x) ? Json(x) : Json(); }
 
-// Of a training that did not fail; nullptr where there is none yet.
-const Json* result_of(const TrainingResults& results, const std::string& training) {
+// nullptr where it was not judged so. What failed later does not undo it.
+const Json* judged(const TrainingResults& results, const std::string& training, const char* kind,
+                   const std::string& name) {
   const auto found = results.find(training);
-  return found == results.end() || failed(found->second) ? nullptr : &found->second;
+  if (found == results.end() || !found->second.contains(kind)) return nullptr;
+  const Json& scores = found->second.at(kind);
+  return scores.contains(name) ? &scores.at(name) : nullptr;
 }
 
 const Json* score_of(const TrainingResults& results, const std::string& training, const std::string& split) {
-  const Json* result = result_of(results, training);
-  if (!result) return nullptr;
-  const Json& scores = json_member(*result, "scores", training);
-  return scores.contains(split) ? &scores.at(split) : nullptr;
+  return judged(results, training, "scores", split);
 }
 
 // Of what a training gave and was then quantised to a format.
 const Json* quantised_score_of(const TrainingResults& results, const std::string& training, const std::string& format) {
-  const Json* result = result_of(results, training);
-  if (!result || !result->contains("quantised")) return nullptr;
-  const Json& scores = result->at("quantised");
-  return scores.contains(format) ? &scores.at(format) : nullptr;
+  return judged(results, training, "quantised", format);
 }
 
 double rate_of(const Json& score, const std::string& where) { return json_get<double>(score, "cer", where); }
@@ -43,7 +40,7 @@ std::string where_of(const std::string& training, const std::string& split) { re
 struct Group {
   std::string arm, row, label;
   std::int64_t steps = 0;
-  double learning_rate = 0;
+  Json learning_rate;
   std::vector<std::int64_t> seeds;
   std::vector<std::string> trainings;  // of each seed
   Interval cer{};                      // of the report split
@@ -96,9 +93,16 @@ class Summary {
     if (group == groups_.end())
       group = groups_.insert(
           group,
-          {c.arm, c.training.row, grid_.row(c.training.row).label, c.training.steps, c.training.learning_rate, {}, {}});
+          {c.arm, c.training.row, grid_.row(c.training.row).label, c.training.steps, shown_rate(c.training), {}, {}});
     group->seeds.push_back(c.training.seed);
     group->trainings.push_back(c.training.name());
+  }
+
+  // Null where it is sori train's own.
+  Json shown_rate(const Training& t) const {
+    if (t.learning_rate > 0) return t.learning_rate;
+    const Json options = grid_.options_of(grid_.row(t.row));
+    return options.contains("learning-rate") ? options.at("learning-rate") : Json();
   }
 
   // Of every seed that this split was judged with.
@@ -125,11 +129,9 @@ class Summary {
               {"options", options},
               {"steps", t.steps},
               {"seed", t.seed},
-              {"learning_rate", t.learning_rate}};
-    if (failed(result)) {
-      cell["error"] = result.at("error");
-      return cell;
-    }
+              {"learning_rate", shown_rate(t)}};
+    if (failed(result)) cell["error"] = result.at("error");
+    if (!result.contains("train")) return cell;
     Json scores = Json::object();
     const auto add_score = [&](const std::string& split) {
       if (const Json* score = score_of(results_, name, split))
@@ -209,7 +211,7 @@ class Summary {
     }
     if (all.empty()) return nullptr;
     std::ranges::sort(all);
-    const double middle = all[all.size() / 2];
+    const double middle = (all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2;
     return whole ? Json(static_cast<std::int64_t>(middle)) : Json(middle);
   }
 
@@ -247,13 +249,14 @@ class Summary {
     return all;
   }
 
-  // Over the seeds that both have.
-  static std::pair<Group, Group> paired(const Group& g, const Group& other) {
+  // Over the seeds that both were judged with on this split.
+  std::pair<Group, Group> paired(const Group& g, const Group& other, const std::string& split) const {
     Group a = g, b = other;
     a.seeds.clear(), a.trainings.clear(), b.seeds.clear(), b.trainings.clear();
     for (std::size_t i = 0; i < g.seeds.size(); ++i)
       for (std::size_t k = 0; k < other.seeds.size(); ++k)
-        if (g.seeds[i] == other.seeds[k]) {
+        if (g.seeds[i] == other.seeds[k] && score_of(results_, g.trainings[i], split) &&
+            score_of(results_, other.trainings[k], split)) {
           a.seeds.push_back(g.seeds[i]), a.trainings.push_back(g.trainings[i]);
           b.seeds.push_back(g.seeds[i]), b.trainings.push_back(other.trainings[k]);
         }
@@ -269,9 +272,9 @@ class Summary {
         for (const std::string& row : against(g.row)) {
           const Group* other = group(g.arm, row, g.steps);
           if (!other) continue;
-          const auto [mine, theirs] = paired(g, *other);
+          const auto [mine, theirs] = paired(g, *other, split);
+          if (mine.seeds.empty()) continue;
           const std::vector<UtteranceCounts> above = counts(mine, split), below = counts(theirs, split);
-          if (above.empty() || above.size() != below.size() || above.size() != mine.seeds.size()) continue;
           const Interval r = interval(known_, mine.key(split) + " / " + theirs.key(split),
                                       [&] { return bootstrap_ratio(above, below); });
           all.push_back({{"arm", g.arm},
@@ -305,6 +308,8 @@ class Summary {
                        {"row", row.name},
                        {"target_cer", wanted},
                        {"steps", first ? Json(first->steps) : Json()},
+                       {"seeds", first ? first->seeds.size() : 0},
+                       {"target_seeds", target.seeds.size()},
                        {"seconds", first ? median(*first, "seconds") : Json()},
                        {"energy_joules", first ? median(*first, "energy_joules") : Json()}});
       }
@@ -380,10 +385,10 @@ std::string table_of(const Json& s) {
   std::string text = fmt::format("{:<10}{:<28}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}\n", "arm", "row", "steps",
                                  "seeds", "rate", "CER", "95 %", "s/step", "MiB");
   for (const Json& g : s.at("groups")) {
-    const Json &seconds = g.at("seconds_per_step"), &bytes = g.at("peak_resident_bytes");
-    text += fmt::format("{:<10}{:<28}{:>6}{:>6}{:>10g}{:>10}{:>20}{:>10}{:>10}\n", g.at("arm").get<std::string>(),
+    const Json &seconds = g.at("seconds_per_step"), &bytes = g.at("peak_resident_bytes"), &rate = g.at("learning_rate");
+    text += fmt::format("{:<10}{:<28}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}\n", g.at("arm").get<std::string>(),
                         g.at("label").get<std::string>(), g.at("steps").get<std::int64_t>(), g.at("seeds").size(),
-                        g.at("learning_rate").get<double>(), percent(g.at("cer")),
+                        rate.is_number() ? fmt::format("{:g}", rate.get<double>()) : "-", percent(g.at("cer")),
                         percent(g.at("cer_low")) + " - " + percent(g.at("cer_high")),
                         seconds.is_number() ? fmt::format("{:.2f}", seconds.get<double>()) : "-",
                         bytes.is_number() ? fmt::format("{:.0f}", bytes.get<double>() / 0x1p20) : "-");
@@ -403,10 +408,13 @@ std::string table_of(const Json& s) {
                           g.at("steps").get<std::int64_t>(), g.at("row").get<std::string>(),
                           q.at("format").get<std::string>(), percent(q.at("cer")), percent(q.at("before")));
   for (const Json& p : s.at("parity"))
-    text += fmt::format("{}: {} reaches {} {}\n", p.at("arm").get<std::string>(), p.at("row").get<std::string>(),
-                        percent(p.at("target_cer")),
-                        p.at("steps").is_number() ? fmt::format("in {} steps", p.at("steps").get<std::int64_t>())
-                                                  : "in none of the numbers of steps that were tried");
+    text += fmt::format(
+        "{}: {} reaches {} {}\n", p.at("arm").get<std::string>(), p.at("row").get<std::string>(),
+        percent(p.at("target_cer")),
+        p.at("steps").is_number()
+            ? fmt::format("in {} steps ({} seeds, the target is the mean of {})", p.at("steps").get<std::int64_t>(),
+                          p.at("seeds").get<std::int64_t>(), p.at("target_seeds").get<std::int64_t>())
+            : "in none of the numbers of steps that were tried");
   for (const Json& c : s.at("cells"))
     if (c.contains("error"))
       text += fmt::format("{} failed: {}\n", c.at("name").get<std::string>(),

@@ -11,7 +11,8 @@ namespace sori {
 
 // What one training left, by its name: {"train": {"seconds", "seconds_per_step", "energy_joules", peaks and plans},
 // "curve": [{"step", "loss", "learning_rate"}], "scores": {SPLIT: SCORE and "counts": [[errors, length], ..]},
-// "evaluate_seconds", "quantised": {FORMAT: SCORE on the report split}}, or {"error": {"exit_code", "message"}}.
+// "evaluate_seconds", "quantised": {FORMAT: SCORE on the report split}}, each where it was reached, and {"error":
+// {"exit_code", "message"}} where something failed then.
 using TrainingResults = std::map<std::string, Json>;
 
 // Error kInput names `where` where they are no counts.

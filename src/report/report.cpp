@@ -131,9 +131,9 @@ class Report {
              {say_(words::kMethod)},
              {say_(words::kSteps), true},
              {say_(words::kSeeds), true},
-             {say_(words::kBefore), true},
+             {say_(words::kUnquantised), true},
              {say_(words::kFormat)},
-             {say_(words::kAfter), true},
+             {say_(words::kThenQuantised), true},
              {say_(words::kRatio), true}},
             {}};
     for (const GroupResult& g : e_.groups)
@@ -153,7 +153,7 @@ class Report {
     }
     for (const GroupResult& g : e_.groups) {
       t.rows.push_back({g.arm, g.label, whole(g.steps)});
-      for (const std::string& split : e_.splits) t.rows.back().push_back(percent(mean_on(g, split)));
+      for (const std::string& split : e_.splits) t.rows.back().push_back(mean_on(g, split));
     }
     return t;
   }
@@ -163,12 +163,15 @@ class Report {
     return score == scores.end() ? std::nullopt : score->cer.value;
   }
 
-  std::optional<double> mean_on(const GroupResult& g, const std::string& split) const {
-    double sum = 0, count = 0;
+  // Over the seeds that were judged on it, whose number is said where it is not all of them.
+  std::string mean_on(const GroupResult& g, const std::string& split) const {
+    double sum = 0;
+    std::size_t count = 0;
     for (const RunResult& r : e_.runs)
       if (r.arm == g.arm && r.row == g.row && r.steps == g.steps)
         if (const auto cer = score_on(r.scores, split)) sum += *cer, ++count;
-    return count > 0 ? std::optional(sum / count) : std::nullopt;
+    const std::string mean = percent(count > 0 ? std::optional(sum / static_cast<double>(count)) : std::nullopt);
+    return count == 0 || count == g.seeds.size() ? mean : fmt::format("{} ({}: {})", mean, say_(words::kSeeds), count);
   }
 
   Section tuning() const {
@@ -183,7 +186,10 @@ class Report {
     for (const Trial& trial : e_.tuning)
       t.rows.push_back({e_.label_of(trial.row), plain_number(trial.learning_rate), whole(trial.steps),
                         whole(trial.seed), percent(trial.cer), trial.chosen ? "✓" : ""});
-    add(s, say_(words::kTuningNote, e_.choose_split, e_.report_split), t);
+    if (e_.choose_split == e_.report_split)
+      add(s, say_(words::kTuningNoteSame, e_.choose_split), t);
+    else
+      add(s, say_(words::kTuningNote, e_.choose_split, e_.report_split), t);
     return s;
   }
 

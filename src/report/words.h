@@ -159,7 +159,13 @@ inline constexpr Phrase kParityNote{"When each row first reaches the target CER,
 inline constexpr Phrase kTuningNote{
     "Each rate was tried on {0}, which is not the split that results are reported on ({1}).",
     "학습률은 {0}에서 비교하여 골랐고, 결과는 다른 집합인 {1}에서 보고한다."};
+inline constexpr Phrase kTuningNoteSame{
+    "Each rate was tried on {0}, which results are reported on too: chosen so, they look "
+    "better than they are.",
+    "학습률을 {0}에서 비교하여 골랐고 결과도 같은 집합에서 보고하므로 실제보다 좋게 보인다."};
 inline constexpr Phrase kFormat{"format", "형식"};
+inline constexpr Phrase kUnquantised{"before", "양자화 전"};
+inline constexpr Phrase kThenQuantised{"after", "양자화 후"};
 inline constexpr Phrase kQuantisedNote{
     "The tuned weights (adapters merged with their base first), then quantised: CER before and after, and the errors "
     "after as a multiple of those before.",

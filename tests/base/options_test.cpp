@@ -179,5 +179,12 @@ TEST(Options, ListsAnOptionOnce) {
   EXPECT_THROW(o.table.integer("r", other, "an alias", 0, 1), Bug);
 }
 
+TEST(ShellWord, IsQuotedWhereAShellWouldReadItOtherwise) {
+  EXPECT_EQ(shell_word("--data=a/b,c:1.5_x@y+z%"), "--data=a/b,c:1.5_x@y+z%");
+  EXPECT_EQ(shell_word("my data"), "'my data'");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+}
+
 }  // namespace
 }  // namespace sori

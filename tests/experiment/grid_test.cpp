@@ -119,6 +119,10 @@ TEST(Grid, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("steps = [10, 20]", "steps = [0]"), HasSubstr("0 is not in 1"));
   EXPECT_THAT(error_of("steps = [10, 20]", "steps = 10"), HasSubstr("steps"));
   EXPECT_THAT(error_of("learning-rate = 1e-5", "learning-rate = 2"), HasSubstr("no learning rate"));
+  EXPECT_THAT(error_of("learning-rate = 1e-5",
+                       "learning-rate = 1e-5\n[[cells]]\narm = \"one-rate\"\nrows = [\"full\"]\nsteps "
+                       "= [5]\nseeds = [0]\nlearning-rate = 1e-4"),
+              HasSubstr("two learning rates"));
   EXPECT_THAT(error_of("rates = [1e-5, 1e-4]", "rates = [1e-5]"), HasSubstr("no fair comparison"));
   EXPECT_THAT(error_of("name = \"nf4\"", "name = \"full\""), HasSubstr("stands twice"));
   EXPECT_THAT(error_of("name = \"full\"", "name = \"../full\""), HasSubstr("is no name"));

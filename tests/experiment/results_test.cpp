@@ -155,6 +155,49 @@ TEST_F(Results, AFailureIsAResult) {
   EXPECT_NE(table_of(s).find("does not fit"), std::string::npos);
 }
 
+// Scores that were there before something failed count: else a full disk after training would change the chosen rate.
+TEST_F(Results, WhatFailedAfterItWasJudgedKeepsItsScores) {
+  put("full", 20, 1e-4, 2, 40);
+  put("nf4", 20, 2e-3, 3, 20);
+  put({"nf4", 20, 0, 1e-3}, trained(1, {{"dev", score(4, 4)}}));
+  results[Training{"nf4", 20, 0, 2e-3}.name()]["error"] = {{"exit_code", 4}, {"message", "disk is full"}};
+  EXPECT_EQ(best_rate(grid, grid.row("nf4"), results), 2e-3);
+  const Json s = summary();
+  EXPECT_EQ(s.at("groups")[1].at("seeds"), (Json{0, 1}));
+  const Json& cell = s.at("cells")[1];
+  EXPECT_EQ(cell.at("error").at("message"), "disk is full");
+  EXPECT_TRUE(cell.at("cer").is_number());
+}
+
+TEST_F(Results, RatiosOnASplitAreOfTheSeedsThatWereJudgedOnIt) {
+  put("full", 20, 1e-4, 2, 40);
+  put("nf4", 20, 2e-3, 3, 20);
+  put({"nf4", 20, 1, 2e-3}, trained(20, {{"eval", score(3, 3)}}));
+  const Json ratios = summary().at("ratios");
+  ASSERT_EQ(ratios.size(), 2u);
+  EXPECT_EQ(ratios[0].at("seeds"), (Json{0, 1}));
+  EXPECT_EQ(ratios[1].at("split"), "noise");
+  EXPECT_EQ(ratios[1].at("seeds"), (Json{0}));
+}
+
+TEST_F(Results, ARateThatIsNotTriedIsTheOptionsOwnOrNull) {
+  grid.rows[0].rates.clear();
+  grid.rows[1].rates.clear();
+  grid.rows[1].options["learning-rate"] = 3e-4;
+  put("full", 20, 0, 2, 40);
+  put("nf4", 20, 0, 3, 20);
+  const Json s = summary();
+  EXPECT_TRUE(s.at("groups")[0].at("learning_rate").is_null());
+  EXPECT_EQ(s.at("groups")[1].at("learning_rate"), 3e-4);
+  EXPECT_NE(table_of(s).find("0.0003"), std::string::npos);
+}
+
+TEST_F(Results, TheMedianOfTwoIsBetweenThem) {
+  put("full", 20, 1e-4, 2, 40);
+  results[Training{"full", 20, 1, 1e-4}.name()]["train"]["seconds"] = 50;
+  EXPECT_EQ(summary().at("groups")[0].at("seconds"), 45.0);
+}
+
 TEST_F(Results, TrialsSayWhichWasChosen) {
   put("full", 20, 1e-4, 2, 40);
   put("full", 20, 1e-5, 3, 40);

@@ -105,6 +105,7 @@ TEST_F(Experiment, TrainsChoosesAndJudges) {
   EXPECT_EQ(r.at("ratios").size(), 2u);
   EXPECT_THAT(e.out, HasSubstr("tuned"));
   // Cells have the rate that was chosen, and a trial that is also a cell was trained once.
+  EXPECT_EQ(std::ranges::count_if(r.at("tuning"), [](const Json& t) { return t.at("chosen").get<bool>(); }), 2);
   for (const Json& t : r.at("tuning"))
     if (t.at("chosen").get<bool>())
       for (const Json& cell : r.at("cells"))
@@ -139,6 +140,39 @@ TEST_F(Experiment, GoesOnWhereItWasStopped) {
   const Ended rest = run(words());
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_EQ(timeless(results()), whole);
+}
+
+// A training that another process still works on (of an experiment that was killed) is no failure.
+TEST_F(Experiment, WaitsForNoOneElsesTraining) {
+  make_folder(folder / "out/runs/full-2-s0-0.0001/run");
+  {
+    const FolderLock lock(folder / "out/runs/full-2-s0-0.0001/run");
+    const Ended e = run(words());
+    EXPECT_EQ(e.code, 7) << e.err;
+  }
+  ASSERT_EQ(run(words()).code, 0);
+  for (const Json& cell : results().at("cells")) EXPECT_FALSE(cell.contains("error")) << cell;
+}
+
+TEST_F(Experiment, RetriesWhatFailedAlone) {
+  std::string text = kGrid;
+  text.replace(text.find("baseline-steps"), 0, "guard = \"lora\"\n");
+  write_file(folder / "grid.toml", text);
+  ASSERT_EQ(run(words()).code, 0);
+  const Json whole = timeless(results());
+  const auto before = times();
+  for (const std::string& name : runs()) {
+    const Path file = folder / "out/runs" / name / "result.json";
+    Json result = read_json(file);
+    result["error"] = {{"exit_code", 4}, {"message", "the disk is full"}};
+    write_file(file, result.dump());
+  }
+  std::filesystem::remove_all(folder / "out/runs/untuned");  // without it there is nothing to compare with
+  ASSERT_EQ(run(words()).code, 0);
+  EXPECT_TRUE(results().at("cells")[0].contains("error"));
+  ASSERT_EQ(run(words({"--retry-failed"})).code, 0);
+  EXPECT_EQ(timeless(results()), whole);
+  EXPECT_EQ(times(), before) << "nothing is trained anew";
 }
 
 TEST_F(Experiment, GivesTheSameWithSeveralAtATime) {
@@ -191,6 +225,8 @@ TEST_F(Experiment, SaysWhatIsWrongBeforeTheFirstStep) {
               HasSubstr("quantised weights cannot learn"));
   EXPECT_THAT(refused("seeds = [0, 1]", "seeds = [0, 1]\nthen-quantize = [\"int4\"]"), HasSubstr("no format"));
   EXPECT_THAT(refused("report-split = \"dev\"", "report-split = \"eval\""), HasSubstr("eval"));
+  EXPECT_THAT(refused("[evaluate]", "[evaluate]\nbase = \"nf4\""), HasSubstr("base"));
+  EXPECT_THAT(refused("[evaluate]", "[evaluate]\nsplit = \"dev\""), HasSubstr("choose-split"));
 }
 
 TEST_F(Experiment, NeverMixesTwo) {
