@@ -43,7 +43,9 @@ void JudgeOptions::describe_decoding(OptionTable& t) {
       "so many tokens in a row are not written twice in a text, which ends repetition; 0: they may be; -1: as the "
       "model's generation_config.json says, if it does",
       -1, kMaxNewTokens);
-  t.integer("batch", batch, "windows decoded side by side; changes speed and memory, never the text", 1, 256)
+  t.integer("batch", batch,
+            "windows decoded side by side: speed and memory; the text only where two tokens are equal but for rounding",
+            1, 256)
       .also("per-device-eval-batch-size");
 }
 

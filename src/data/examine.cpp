@@ -28,7 +28,7 @@ std::optional<Rejection> reject(const Accepted& a, Reason reason, std::string de
 }
 
 // What ETRI's rules leave open cannot be learnt, but it must not vanish from an evaluation.
-std::optional<Rejection> check_transcript(const Accepted& a, const Transcript& t) {
+std::optional<Rejection> check_transcript(const Accepted& a, const KsponTranscript& t) {
   if (a.split != "train") return std::nullopt;
   if (t.malformed) return reject(a, Reason::kMalformed, "has a pair or parenthesis out of form");
   if (t.unknown) return reject(a, Reason::kUnintelligible, "has speech that nobody understood (u/)");
@@ -123,7 +123,7 @@ std::optional<Rejection> Examiner::read_transcript(const RawUtterance& raw, bool
   u.text = plain_text(raw.text);
   if (u.text.empty()) return reject(a, Reason::kTranscriptEmpty, "is empty");
 
-  Transcript t;
+  KsponTranscript t;
   if (korean_rules) {
     t = parse_ksponspeech(u.text, ksponspeech_number(raw.id));
     u.spelling = t.spelling;

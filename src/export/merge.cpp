@@ -7,6 +7,7 @@
 #include "formats/pickle.h"
 #include "formats/values.h"
 #include "model/adapter_config.h"
+#include "model/dora.h"
 
 namespace sori {
 namespace {
@@ -29,7 +30,7 @@ struct Delta {
     if (magnitude.empty()) return;
     double squares = 0;
     for (const float x : values) squares += static_cast<double>(x) * x;
-    const auto gain = static_cast<float>(magnitude[static_cast<std::size_t>(row)] / std::sqrt(squares));
+    const float gain = dora_gain(magnitude[static_cast<std::size_t>(row)], std::sqrt(squares));
     for (float& x : values) x *= gain;
   }
 };

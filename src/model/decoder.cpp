@@ -18,7 +18,7 @@ DecoderLayerSaved carve_layer(Carver& c, const DecoderLayer& l, const SideLimits
 
 // Both attentions: x -> s.after_cross.
 void attentions_forward(const Pass& p, const DecoderLayer& l, const Batch& b, ConstMat x, ConstMat states,
-                        DecoderLayerSaved& s, const Scratch& t) {
+                        DecoderLayerSaved& s, const LayerScratch& t) {
   const Mat after_self = s.after_self.top(x.rows), after_cross = s.after_cross.top(x.rows);
   self_attention_forward(p, l.self_attn, l.self_attn_layer_norm, x, b.text, b.text_self, /*causal=*/true, s.self, t,
                          after_self);
@@ -27,20 +27,20 @@ void attentions_forward(const Pass& p, const DecoderLayer& l, const Batch& b, Co
 }
 
 void layer_forward(const Pass& p, const DecoderLayer& l, const Batch& b, ConstMat x, ConstMat states,
-                   DecoderLayerSaved& s, const Scratch& t, Mat y) {
+                   DecoderLayerSaved& s, const LayerScratch& t, Mat y) {
   attentions_forward(p, l, b, x, states, s, t);
   mlp_forward(p, l.fc1, l.fc2, l.final_layer_norm, s.after_cross.top(x.rows), b.text, s.mlp, t, y);
 }
 
 // What backward wants of forward: everything but the layer's output.
 void layer_recompute(const Pass& p, const DecoderLayer& l, const Batch& b, ConstMat x, ConstMat states,
-                     DecoderLayerSaved& s, const Scratch& t) {
+                     DecoderLayerSaved& s, const LayerScratch& t) {
   attentions_forward(p, l, b, x, states, s, t);
   mlp_recompute(p, l.fc1, l.fc2, l.final_layer_norm, s.after_cross.top(x.rows), b.text, s.mlp, t);
 }
 
 void layer_backward(const Pass& p, DecoderLayer& l, const Batch& b, ConstMat x, ConstMat states, DecoderLayerSaved& s,
-                    const Scratch& t, Mat dx, Mat dstates) {
+                    const LayerScratch& t, Mat dx, Mat dstates) {
   const Mat after_self = s.after_self.top(x.rows), after_cross = s.after_cross.top(x.rows);
   mlp_backward(p, l.fc1, l.fc2, l.final_layer_norm, after_cross, b.text, s.mlp, t, dx);
   cross_attention_backward(p, l.encoder_attn, l.encoder_attn_layer_norm, after_self, b.text, states, b.audio, b.cross,
@@ -77,7 +77,7 @@ void carve_decoder_layers(Carver& c, const Decoder& d, const SideLimits& text, s
 }
 
 void decoder_forward(const Pass& p, const Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s,
-                     const Scratch& t) {
+                     const LayerScratch& t) {
   const std::int64_t n = b.text.total;
   p.backend.embed(d.embed_tokens.weight.weight, b.tokens, d.embed_positions.weight.weight, b.text.places,
                   s.stack.input(0, n));
@@ -88,8 +88,8 @@ void decoder_forward(const Pass& p, const Decoder& d, const Batch& b, ConstMat s
   norm_forward(p, d.layer_norm, s.stack.input(d.layers.size(), n), s.norm);
 }
 
-void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s, const Scratch& t,
-                      ConstMat dy, Mat dx, Mat dstates) {
+void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s,
+                      const LayerScratch& t, ConstMat dy, Mat dx, Mat dstates) {
   const std::int64_t n = b.text.total;
   set_zero(dx);
   norm_backward(p, d.layer_norm, s.stack.input(d.layers.size(), n), s.norm, dy, dx);

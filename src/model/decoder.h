@@ -29,10 +29,10 @@ void carve_decoder_layers(Carver& c, const Decoder& d, const SideLimits& text, s
 
 // b.tokens and states [Na, C] compute -> s.norm.y [Nt, C] compute.
 void decoder_forward(const Pass& p, const Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s,
-                     const Scratch& t);
+                     const LayerScratch& t);
 // dy [Nt, C] f32, the gradient of s.norm.y. Adds the parameters' gradients, and into dstates [Na, C] f32 (empty: the
 // encoder learns nothing). dx [Nt, C] f32: the residual stream's gradient, overwritten.
-void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s, const Scratch& t,
-                      ConstMat dy, Mat dx, Mat dstates);
+void decoder_backward(const Pass& p, Decoder& d, const Batch& b, ConstMat states, DecoderSaved& s,
+                      const LayerScratch& t, ConstMat dy, Mat dx, Mat dstates);
 
 }  // namespace sori

@@ -30,7 +30,8 @@ void for_each_norm(const Pass& p, Whisper& model, const DoraScratch& t, F&& f) {
       double sum = 0;
       for (std::int64_t r = 0; r < rank; ++r)
         sum += static_cast<double>(lora.b.value.row<float>(o)[r]) * products.row<float>(r)[o];
-      f(lora, o, static_cast<float>(std::sqrt(lora.base_squares[o] + 2 * static_cast<double>(lora.scale) * sum)));
+      const double squares = lora.base_squares[o] + 2 * static_cast<double>(lora.scale) * sum;
+      f(lora, o, static_cast<float>(std::sqrt(std::max(0.0, squares))));  // rounded, it may fall below 0
     }
     if (p.drop) p.drop->drop_all();
   });
@@ -80,7 +81,7 @@ void start_magnitudes(const Pass& p, Whisper& model, const DoraScratch& t) {
 
 void refresh_gains(const Pass& p, Whisper& model, const DoraScratch& t) {
   for_each_norm(p, model, t, [](Lora& lora, std::int64_t o, float norm) {
-    lora.gain[o] = lora.magnitude.value.row<float>(0)[o] / norm;
+    lora.gain[o] = dora_gain(lora.magnitude.value.row<float>(0)[o], norm);
   });
 }
 

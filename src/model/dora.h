@@ -9,6 +9,9 @@
 
 namespace sori {
 
+// What an output is multiplied by. Of a row of zeros, which has no direction, nothing.
+inline float dora_gain(float magnitude, double norm) { return norm > 0 ? static_cast<float>(magnitude / norm) : 0.0f; }
+
 // What a layer's norms are measured in; of the largest layer.
 struct DoraScratch {
   Mat row;       // [1, in] f32 of W

@@ -41,7 +41,7 @@ Mat conv_backward(const Pass& p, Conv1d& conv, const Rows& to, const ConvSaved& 
 }
 
 void layer_forward(const Pass& p, const EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s,
-                   const Scratch& t, Mat y) {
+                   const LayerScratch& t, Mat y) {
   const Mat middle = s.middle.top(x.rows);
   self_attention_forward(p, l.self_attn, l.self_attn_layer_norm, x, b.audio, b.audio_self, /*causal=*/false,
                          s.attention, t, middle);
@@ -50,15 +50,15 @@ void layer_forward(const Pass& p, const EncoderLayer& l, const Batch& b, ConstMa
 
 // What backward wants of forward: everything but the layer's output.
 void layer_recompute(const Pass& p, const EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s,
-                     const Scratch& t) {
+                     const LayerScratch& t) {
   const Mat middle = s.middle.top(x.rows);
   self_attention_forward(p, l.self_attn, l.self_attn_layer_norm, x, b.audio, b.audio_self, /*causal=*/false,
                          s.attention, t, middle);
   mlp_recompute(p, l.fc1, l.fc2, l.final_layer_norm, middle, b.audio, s.mlp, t);
 }
 
-void layer_backward(const Pass& p, EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s, const Scratch& t,
-                    Mat dx) {
+void layer_backward(const Pass& p, EncoderLayer& l, const Batch& b, ConstMat x, EncoderLayerSaved& s,
+                    const LayerScratch& t, Mat dx) {
   const Mat middle = s.middle.top(x.rows);
   mlp_backward(p, l.fc1, l.fc2, l.final_layer_norm, middle, b.audio, s.mlp, t, dx);
   self_attention_backward(p, l.self_attn, l.self_attn_layer_norm, x, b.audio, b.audio_self, /*causal=*/false,
@@ -118,7 +118,8 @@ std::int64_t lowest_learning(Encoder& e) {
   return static_cast<std::int64_t>(e.layers.size()) + (learns(e.layer_norm) ? 0 : 1);
 }
 
-void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat mel, EncoderSaved& s, const Scratch& t) {
+void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat mel, EncoderSaved& s,
+                     const LayerScratch& t) {
   const std::int64_t n = b.audio.total;
   conv_forward(p, e.conv1, mel, b.frames, b.frames, 1, s.conv1);
   conv_forward(p, e.conv2, s.conv1.y.top(b.frames.total), b.frames, b.audio, 2, s.conv2);
@@ -130,7 +131,7 @@ void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat m
   norm_forward(p, e.layer_norm, s.stack.input(e.layers.size(), n), s.norm);
 }
 
-void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s, const Scratch& t,
+void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s, const LayerScratch& t,
                       const ConvScratch& ct, ConstMat dstates, Mat dx) {
   const std::int64_t n = b.audio.total, lowest = lowest_learning(e);
   set_zero(dx);

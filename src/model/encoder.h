@@ -81,9 +81,10 @@ ConvScratch carve_conv_scratch(Carver& c, const Encoder& e, const SideLimits& au
 std::int64_t lowest_learning(Encoder& e);
 
 // mel [Nf, M] f32 -> s.norm.y [Na, C] compute.
-void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat mel, EncoderSaved& s, const Scratch& t);
+void encoder_forward(const Pass& p, const Encoder& e, const Batch& b, ConstMat mel, EncoderSaved& s,
+                     const LayerScratch& t);
 // dstates [Na, C] f32 -> gradients of the parameters. dx [Na, C] f32: the residual stream's gradient, overwritten.
-void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s, const Scratch& t,
+void encoder_backward(const Pass& p, Encoder& e, const Batch& b, EncoderSaved& s, const LayerScratch& t,
                       const ConvScratch& ct, ConstMat dstates, Mat dx);
 
 void set_zero(Mat m);

@@ -12,7 +12,7 @@ struct LearnMemory {
   Mat mel;  // [Nf, M] f32: fill it before forward
   EncoderSaved encoder;
   DecoderSaved decoder;
-  Scratch scratch;
+  LayerScratch scratch;
   ConvScratch convolutions;
   DoraScratch dora;
   Mat dstates;              // [Na, C] f32; empty where the encoder learns nothing

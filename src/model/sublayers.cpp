@@ -2,9 +2,9 @@
 
 namespace sori {
 
-Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
-                      bool backward) {
-  Scratch t;
+LayerScratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
+                           bool backward) {
+  LayerScratch t;
   t.linear = carve_linear_scratch(c, adapters, d.compute, d.rows, backward);
   if (!backward) return t;
   t.dbranch = c.mat(d.compute, d.rows, d.width);
@@ -77,7 +77,7 @@ void norm_backward(const Pass& p, LayerNorm& norm, ConstMat x, const NormSaved& 
 }
 
 void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
-                            std::span<const AttentionSpan> spans, bool causal, AttentionSaved& s, const Scratch& t,
+                            std::span<const AttentionSpan> spans, bool causal, AttentionSaved& s, const LayerScratch& t,
                             Mat y) {
   const std::int64_t n = x.rows;
   const Mat normed = s.norm.y.top(n), q = s.q.top(n), k = s.k.top(n), v = s.v.top(n), attended = s.attended.top(n);
@@ -91,7 +91,7 @@ void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& 
 
 void self_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
                              std::span<const AttentionSpan> spans, bool causal, const AttentionSaved& s,
-                             const Scratch& t, Mat dx) {
+                             const LayerScratch& t, Mat dx) {
   const std::int64_t n = x.rows;
   const Mat normed = s.norm.y.top(n), attended = s.attended.top(n), dbranch = t.dbranch.top(n),
             dinner = t.dinner.top(n);
@@ -108,7 +108,7 @@ void self_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, Const
 
 void cross_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
                              ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
-                             AttentionSaved& s, const Scratch& t, Mat y) {
+                             AttentionSaved& s, const LayerScratch& t, Mat y) {
   const std::int64_t n = x.rows, keys = states.rows;
   const Mat normed = s.norm.y.top(n), q = s.q.top(n), k = s.k.top(keys), v = s.v.top(keys),
             attended = s.attended.top(n);
@@ -122,7 +122,7 @@ void cross_attention_forward(const Pass& p, const Attention& a, const LayerNorm&
 
 void cross_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
                               ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
-                              const AttentionSaved& s, const Scratch& t, Mat dx, Mat dstates) {
+                              const AttentionSaved& s, const LayerScratch& t, Mat dx, Mat dstates) {
   const std::int64_t n = x.rows, keys = states.rows;
   const Mat normed = s.norm.y.top(n), attended = s.attended.top(n), dbranch = t.dbranch.top(n),
             dinner = t.dinner.top(n);
@@ -148,7 +148,7 @@ void for_pieces(std::int64_t n, std::int64_t piece, Body&& body) {
 
 // Steps 1 and 2: x -> s.active.
 void mlp_hidden(const Pass& p, const Linear& fc1, const LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
-                const Scratch& t) {
+                const LayerScratch& t) {
   const std::int64_t n = x.rows;
   norm_forward(p, norm, x, s.norm);  // 1
   linear_forward(p, fc1, s.norm.y.top(n), rows, {.saved = s.pre.top(n), .gelu = true}, s.fc1, t.linear,
@@ -158,7 +158,7 @@ void mlp_hidden(const Pass& p, const Linear& fc1, const LayerNorm& norm, ConstMa
 }  // namespace
 
 void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
-                 const Rows& rows, MlpSaved& s, const Scratch& t, Mat y) {
+                 const Rows& rows, MlpSaved& s, const LayerScratch& t, Mat y) {
   for_pieces(x.rows, s.piece, [&](std::int64_t first, std::int64_t n) {
     const ConstMat part = x.row_range(first, n);
     mlp_hidden(p, fc1, norm, part, rows, s, t);
@@ -167,14 +167,14 @@ void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const Laye
 }
 
 void mlp_recompute(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
-                   const Rows& rows, MlpSaved& s, const Scratch& t) {
+                   const Rows& rows, MlpSaved& s, const LayerScratch& t) {
   if (s.piece > 0) return;
   mlp_hidden(p, fc1, norm, x, rows, s, t);
   linear_recompute(p, fc2, s.active.top(x.rows), rows, s.fc2, t.linear);
 }
 
 void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
-                  const Scratch& t, Mat dx) {
+                  const LayerScratch& t, Mat dx) {
   for_pieces(x.rows, s.piece, [&](std::int64_t first, std::int64_t n) {
     const ConstMat part = x.row_range(first, n);
     const Mat dpart = dx.row_range(first, n), dbranch = t.dbranch.top(n), dinner = t.dinner.top(n),

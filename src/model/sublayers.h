@@ -15,7 +15,7 @@ struct SideLimits {
 };
 
 // What backward overwrites as it goes; of the larger side's rows.
-struct Scratch {
+struct LayerScratch {
   LinearScratch linear;
   Mat dbranch;  // [N, C] compute: the residual's gradient, rounded for products
   Mat dinner;   // [N, C] f32: gradient of what a product read
@@ -26,8 +26,8 @@ struct Scratch {
 };
 
 // mlp_rows: the most rows that an MLP takes at once.
-Scratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
-                      bool backward);
+LayerScratch carve_scratch(Carver& c, const SideLimits& d, const AdapterLimits& adapters, std::int64_t mlp_rows,
+                           bool backward);
 
 struct NormSaved {
   Mat y;      // [N, C] compute
@@ -62,28 +62,28 @@ MlpSaved carve_mlp_saved(Carver& c, const Linear& fc1, const Linear& fc2, const 
 
 // x [N, C] (compute or f32) -> y [N, C] (compute or f32).
 void self_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
-                            std::span<const AttentionSpan> spans, bool causal, AttentionSaved& s, const Scratch& t,
+                            std::span<const AttentionSpan> spans, bool causal, AttentionSaved& s, const LayerScratch& t,
                             Mat y);
 void self_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
                              std::span<const AttentionSpan> spans, bool causal, const AttentionSaved& s,
-                             const Scratch& t, Mat dx);
+                             const LayerScratch& t, Mat dx);
 
 // Text rows attend to the encoder's states [Na, C] compute.
 void cross_attention_forward(const Pass& p, const Attention& a, const LayerNorm& norm, ConstMat x, const Rows& rows,
                              ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
-                             AttentionSaved& s, const Scratch& t, Mat y);
+                             AttentionSaved& s, const LayerScratch& t, Mat y);
 // dstates [Na, C] f32 is added to; empty where the encoder learns nothing.
 void cross_attention_backward(const Pass& p, Attention& a, LayerNorm& norm, ConstMat x, const Rows& rows,
                               ConstMat states, const Rows& audio, std::span<const AttentionSpan> spans,
-                              const AttentionSaved& s, const Scratch& t, Mat dx, Mat dstates);
+                              const AttentionSaved& s, const LayerScratch& t, Mat dx, Mat dstates);
 
 void mlp_forward(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
-                 const Rows& rows, MlpSaved& s, const Scratch& t, Mat y);
+                 const Rows& rows, MlpSaved& s, const LayerScratch& t, Mat y);
 // What backward wants of forward, made again: everything but y.
 void mlp_recompute(const Pass& p, const Linear& fc1, const Linear& fc2, const LayerNorm& norm, ConstMat x,
-                   const Rows& rows, MlpSaved& s, const Scratch& t);
+                   const Rows& rows, MlpSaved& s, const LayerScratch& t);
 void mlp_backward(const Pass& p, Linear& fc1, Linear& fc2, LayerNorm& norm, ConstMat x, const Rows& rows, MlpSaved& s,
-                  const Scratch& t, Mat dx);
+                  const LayerScratch& t, Mat dx);
 
 // The norm before a branch, also used at the end of encoder and decoder. dy f32; dx f32 is added to.
 void norm_forward(const Pass& p, const LayerNorm& norm, ConstMat x, const NormSaved& s);

@@ -153,8 +153,8 @@ Text drop_punctuation(View text) {
 
 }  // namespace
 
-Transcript parse_ksponspeech(std::string_view utf8_line, int file_number) {
-  Transcript t;
+KsponTranscript parse_ksponspeech(std::string_view utf8_line, int file_number) {
+  KsponTranscript t;
   const Text line = tidy(utf8_line);
   const View percent = std::ranges::find(kReadPro, file_number) != kReadPro.end() ? U"프로" : U"퍼센트";
   const auto text_of = [&](Side side) {

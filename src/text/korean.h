@@ -8,7 +8,7 @@
 
 namespace sori {
 
-struct Transcript {
+struct KsponTranscript {
   std::string spelling;       // "70% 확률이라니": the left side of each pair
   std::string pronunciation;  // "칠 십 퍼센트 확률이라니": the right side, % and # in words
   bool malformed = false;     // a pair that is not "(..)/(..)", an empty side, a parenthesis left over
@@ -21,6 +21,6 @@ struct Transcript {
 // A line of a .txt, or of a .trn behind " :: ". file_number is the utterance's (KsponSpeech_501006 -> 501006), 0 when
 // unknown: a few files are known to read % as 프로 and not as 퍼센트. Never fails: what is odd is flagged. Both texts
 // are NFC with single blanks, and parsing one again gives it again.
-Transcript parse_ksponspeech(std::string_view utf8_line, int file_number = 0);
+KsponTranscript parse_ksponspeech(std::string_view utf8_line, int file_number = 0);
 
 }  // namespace sori

@@ -83,6 +83,8 @@ std::string difference(const Json& a, const Json& b, const std::string& prefix =
       return fmt::format("{}{} (was {}, is {})", prefix, key, b.at(key).dump(), value.dump());
     }
   }
+  for (const auto& [key, value] : b.items())
+    if (!a.contains(key)) return prefix + key;
   return "";
 }
 

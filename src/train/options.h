@@ -133,7 +133,7 @@ struct TrainOptions {
     t.number("weight-decay", weight_decay, "AdamW's; skips biases and LayerNorms", 0, 1).group("optimizer");
     t.number("adam-beta1", adam_beta1, "decay of the first moment", 0, 0.999999).group("optimizer");
     t.number("adam-beta2", adam_beta2, "decay of the second moment", 0, 0.999999999).group("optimizer");
-    t.number("adam-epsilon", adam_epsilon, "added to the root of the second moment", 0, 1).group("optimizer");
+    t.number("adam-epsilon", adam_epsilon, "added to the root of the second moment", 1e-20, 1).group("optimizer");
     t.number("max-grad-norm", max_grad_norm, "clips the gradients' global norm; 0: off", 0, 1e9).group("optimizer");
     t.number("label-smoothing-factor", label_smoothing_factor, "share of the target spread over the vocabulary", 0,
              0.9999)

@@ -84,6 +84,25 @@ INSTANTIATE_TEST_SUITE_P(Bases, Gains,
                                            Case{"fp8_cpu", "fp8", make_cpu_backend, DType::kF32, 2e-6}),
                          [](const auto& i) { return std::string(i.param.name); });
 
+// Nothing of a row that is all zero points anywhere: it stays zero, and nothing becomes NaN.
+TEST(Dora, LeavesARowOfZerosAlone) {
+  TinyRun run = tiny_run(make_cpu_backend(DType::kF32), true);
+  init_lora(run.model, 1);
+  Linear* first = nullptr;
+  for_each_linear(run.model, [&](const std::string&, Linear& l) { first = first ? first : &l; });
+  std::vector<float> numbers(static_cast<std::size_t>(first->weight.size()));
+  decode_rows(first->weight.weight, 0, Mat(numbers.data(), first->weight.rows(), first->weight.cols()));
+  std::fill_n(numbers.begin() + first->weight.cols(), first->weight.cols(), 0.0f);
+  first->weight.weight = as_weight(ConstMat(numbers.data(), first->weight.rows(), first->weight.cols()));
+  measure_base({*run.backend}, run.model, run.memory.dora);
+  start_magnitudes({*run.backend}, run.model, run.memory.dora);
+  refresh_gains({*run.backend}, run.model, run.memory.dora);
+  EXPECT_EQ(first->lora->gain[1], 0);
+  EXPECT_GT(first->lora->gain[0], 0);
+  run.assign({read_utterance(SafetensorsFile(golden("tiny_forward.safetensors")), "u0.")});
+  EXPECT_TRUE(std::isfinite(forward_backward({*run.backend, true}, run.model, run.batch, {1, 0}, run.memory)));
+}
+
 // Gains of exactly 1 change no bit.
 TEST(Dora, BeginsAsPlainAdaptersDo) {
   std::vector<double> losses;

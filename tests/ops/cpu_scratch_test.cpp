@@ -53,6 +53,16 @@ TEST_P(CpuScratch, SufficesForProductsOfEveryShape) {
   EXPECT_EQ(unplanned(), 0u);
 }
 
+TEST_P(CpuScratch, SufficesForWholePassesOfAWeightGradient) {
+  constexpr std::int64_t kRows = 1536, kWidth = 1408;  // every step of a pass is full, and more columns than are ready
+  Backend& be = plan({.rows = kRows, .width = kWidth});
+  be.weight_gradient(mat(GetParam(), kRows, kWidth), mat(GetParam(), kRows, kWidth), 1,
+                     mat(DType::kF32, kWidth, kWidth), nullptr);
+  be.weight_gradient(mat(GetParam(), kRows, 64, 3), mat(GetParam(), kRows, kWidth, 3), 1, mat(DType::kF32, 64, kWidth),
+                     nullptr);
+  EXPECT_EQ(unplanned(), 0u);
+}
+
 TEST_P(CpuScratch, SufficesForAttentionAndItsBackward) {
   constexpr std::int64_t kHeads = 20, kHeadWidth = 56, kQueries = 130, kKeys = 3001, kWidth = kHeads * kHeadWidth;
   Backend& be = plan({.query_rows = kQueries, .key_rows = kKeys, .head_width = kHeadWidth, .heads = kHeads});

@@ -46,6 +46,19 @@ void run_linear(Backend& backend, const Inputs& in, std::map<std::string, Bytes>
   out["bias gradient"] = float_bits(dbias);
 }
 
+// In several parts of the rows, and in several tiles.
+void run_gradients(Backend& backend, std::map<std::string, Bytes>& out) {
+  constexpr std::int64_t kTall = 2100;
+  Drawn draw(5);
+  for (const std::int64_t width : {std::int64_t{40}, std::int64_t{400}}) {
+    const OwnedMat dy = draw.mat(backend.compute(), kTall, width), x = draw.mat(backend.compute(), kTall, width);
+    OwnedMat dw(DType::kF32, width, width);
+    reference::write(Values(width, width), dw);
+    backend.weight_gradient(dy, x, 1, dw, nullptr);
+    out[fmt::format("weight_gradient of width {}", width)] = bits_of(dw);
+  }
+}
+
 void run_attention(Backend& backend, const Inputs& in, std::map<std::string, Bytes>& out) {
   const std::vector<AttentionSpan> spans{{{0, 100}, {0, 100}}, {{100, 40}, {100, 40}}};
   OwnedMat y(backend.compute(), kRows, kWidth), lse(DType::kF32, kRows, 2), dq = y, dk = y, dv = y;
@@ -125,6 +138,18 @@ TEST_P(Determinism, OurSumsDoNotDependOnTheNumberOfThreads) {
   for (int n = 1; n <= 3; ++n) {
     const Threads threads(n);
     run_sums(fresh(), in, results[n - 1]);
+  }
+  expect_equal(results[0], results[1]);
+  expect_equal(results[0], results[2]);
+}
+
+TEST_P(Determinism, ProductsDoNotDependOnTheNumberOfThreads) {
+  const Inputs in(compute());
+  std::map<std::string, Bytes> results[3];
+  for (int n = 1; n <= 3; ++n) {
+    const Threads threads(n);
+    run_linear(fresh(), in, results[n - 1]);
+    run_gradients(fresh(), results[n - 1]);
   }
   expect_equal(results[0], results[1]);
   expect_equal(results[0], results[2]);

@@ -133,6 +133,22 @@ TEST_P(Int8Products, AreTheDefinition) {
   }
 }
 
+// More outputs than a panel holds, and more rows than have codes at one time: rows are encoded anew for each panel.
+TEST_P(Int8Products, OfARowAreTheSameAmongFewerRows) {
+  constexpr std::int64_t kRows = 1600, kIn = 448, kOut = 9300, kRank = 4;
+  const MadeWeight w("int8", kOut, kIn, noise(kOut * kIn, 9, 0.05f));
+  const Mat x = mat(GetParam(), kRows, kIn), h = mat(GetParam(), kRows, kRank), b = mat(DType::kF32, kOut, kRank),
+            all = mat(DType::kF32, kRows, kOut), part = mat(DType::kF32, kRows, kOut);
+  const auto multiply = [&](std::int64_t first, std::int64_t rows, const Mat& y) {
+    const LowRank low{h.row_range(first, rows), as_weight(b), 0.5f};
+    backend_->linear(x.row_range(first, rows), w.weight, {.low_rank = &low, .int8 = true}, y.row_range(first, rows));
+  };
+  multiply(0, kRows, all);
+  multiply(0, 800, part);
+  multiply(800, 800, part);
+  EXPECT_EQ(std::memcmp(all.data, part.data, static_cast<std::size_t>(kRows * kOut) * sizeof(float)), 0);
+}
+
 TEST_P(Int8Products, HaveTheirEpilogue) {
   const auto reference = make_reference_backend({GetParam(), true});
   for (const auto& [n, in, out, rank] : {std::array{64, 96, 130, 8}, {1664, 64, 70, 5}}) {

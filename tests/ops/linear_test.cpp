@@ -166,13 +166,16 @@ TEST_P(Linear, TakesEachPartOfTheEpilogueAlone) {
 // More weights than a backend may want to unpack at one time, in columns (forward), in rows (backward) and in depth.
 TEST_P(Linear, TakesWeightsLargerThanAnyCache) {
   const Shape wide{3, 2048, 1100, 4};
-  const LinearCase c(wide, compute(), DType::kF16, kPlain, 12);
-  Backend& backend = make({.rows = 3, .width = 9000});
-  OwnedMat y(DType::kF32, 3, wide.out), saved(compute(), 3, wide.out);
-  backend.linear(c.x, as_weight(c.w.mat()), {c.bias.data(), &c.low_rank, saved, true, c.add, false, c.gain.data()}, y);
-  const auto in = c.whole();
-  const auto expected = reference::linear(in);
-  EXPECT_TRUE(within("wide linear", expected.y, y, output_bound(in, expected, DType::kF32, precision())));
+  Backend& backend = make({.rows = 17, .width = 9000});
+  for (const std::int64_t rows : {wide.rows, std::int64_t{17}}) {  // by dot products, and by panels
+    const LinearCase c({rows, wide.in, wide.out, wide.rank}, compute(), DType::kF16, kPlain, 12);
+    OwnedMat y(DType::kF32, rows, wide.out), saved(compute(), rows, wide.out);
+    backend.linear(c.x, as_weight(c.w.mat()), {c.bias.data(), &c.low_rank, saved, true, c.add, false, c.gain.data()},
+                   y);
+    const auto in = c.whole();
+    const auto expected = reference::linear(in);
+    EXPECT_TRUE(within("wide linear", expected.y, y, output_bound(in, expected, DType::kF32, precision())));
+  }
 
   for (const Shape& s : {wide, Shape{3, 10, 9000, 1}}) {
     Drawn draw(13);
@@ -244,7 +247,10 @@ TEST_P(Linear, BackwardMultipliesByEveryWeightFormat) {
 
 // Beyond 128 Ki numbers of dw: more than one tile, step (512 rows), pass (1536) and set of ready columns (1280) of each
 // operand, with a last one that is not full.
-const Shape kLargeGradients[] = {{600, 515, 321, 0}, {70, 1300, 130, 0}, {33, 130, 1300, 0}, {1560, 260, 510, 0}};
+const Shape kLargeGradients[] = {
+    {600, 515, 321, 0}, {70, 1300, 130, 0}, {33, 130, 1300, 0}, {33, 1300, 1300, 0}, {1560, 260, 510, 0}};
+// LoRA's, in parts of 1024 rows and more, at most eight of them.
+const Shape kTallGradients[] = {{2100, 40, 30, 0}, {9000, 16, 8, 0}};
 
 void expect_weight_gradient(const Shape& s, const Layout& layout, DType compute, const Precision& precision,
                             Backend& backend) {
@@ -280,6 +286,12 @@ TEST_P(Linear, WeightGradientAddsToWhatIsThere) {
   for (const Shape& s : kShapes)
     for (const Layout& layout : layouts())
       expect_weight_gradient(s, layout, compute(), precision(), make({.rows = s.rows, .width = std::max(s.in, s.out)}));
+}
+
+TEST_P(Linear, TallWeightGradientsAreSumsOfTheirParts) {
+  for (const Shape& s : kTallGradients)
+    expect_weight_gradient(s, layouts().back(), compute(), precision(),
+                           make({.rows = s.rows, .width = std::max(s.in, s.out)}));
 }
 
 TEST_P(Linear, LargeWeightGradientsAreSumsOfTheirPieces) {

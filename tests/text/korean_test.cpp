@@ -25,7 +25,7 @@ TEST(Ksponspeech, ReadsEveryCaseOfTheTable) {
     const auto cell = columns(line);
     ASSERT_EQ(cell.size(), 5u) << line;
     if (cell[0] == "id") continue;
-    const Transcript t = parse_ksponspeech(cell[1]);
+    const KsponTranscript t = parse_ksponspeech(cell[1]);
     EXPECT_EQ(t.pronunciation, cell[2]) << line;
     EXPECT_EQ(t.spelling, cell[3]) << line;
     ids.insert(cell[0]);
@@ -34,7 +34,7 @@ TEST(Ksponspeech, ReadsEveryCaseOfTheTable) {
 }
 
 TEST(Ksponspeech, TakesALineOfOrdinarySpeech) {
-  const Transcript t = parse_ksponspeech("\uFEFFb/ 아/ 몬 소리야,\t그건 또.  (70%)/(칠 십 퍼센트)\u3000n/\r\n");
+  const KsponTranscript t = parse_ksponspeech("\uFEFFb/ 아/ 몬 소리야,\t그건 또.  (70%)/(칠 십 퍼센트)\u3000n/\r\n");
   EXPECT_EQ(t.pronunciation, "아 몬 소리야 그건 또 칠 십 퍼센트");
   EXPECT_EQ(t.spelling, "아 몬 소리야 그건 또 70%");
   EXPECT_FALSE(t.malformed || t.unknown || t.digit || t.latin || t.empty);
@@ -48,7 +48,7 @@ TEST(Ksponspeech, FlagsPairsThatAreNotStrict) {
 }
 
 TEST(Ksponspeech, ResolvesPairsWithBlanksRoundTheSlash) {
-  const Transcript t = parse_ksponspeech("(3시) / (세 시)에");
+  const KsponTranscript t = parse_ksponspeech("(3시) / (세 시)에");
   EXPECT_EQ(t.spelling, "3시에");
   EXPECT_EQ(t.pronunciation, "세 시에");
 }
@@ -59,7 +59,7 @@ TEST(Ksponspeech, KeepsTheWordsOfALoneParenthesis) {
 }
 
 TEST(Ksponspeech, FlagsSpeechNobodyUnderstood) {
-  const Transcript t = parse_ksponspeech("그건 u/ 아니야");
+  const KsponTranscript t = parse_ksponspeech("그건 u/ 아니야");
   EXPECT_TRUE(t.unknown);
   EXPECT_EQ(t.spelling, "그건 아니야");
   EXPECT_FALSE(parse_ksponspeech("그건 n/ 아니야").unknown);
@@ -119,7 +119,7 @@ std::string random_line(std::uint64_t seed) {
 TEST(Ksponspeech, IsIdempotentAndLeavesNoMarks) {
   for (std::uint64_t seed = 0; seed < 40000; ++seed) {
     const std::string line = random_line(seed);
-    const Transcript t = parse_ksponspeech(line);
+    const KsponTranscript t = parse_ksponspeech(line);
     ASSERT_EQ(parse_ksponspeech(t.spelling).spelling, t.spelling) << line;
     ASSERT_EQ(parse_ksponspeech(t.pronunciation).pronunciation, t.pronunciation) << line;
     for (const std::string& text : {t.spelling, t.pronunciation}) {
@@ -138,7 +138,7 @@ TEST(Ksponspeech, WithoutPairsBothTextsAreTheSameUpToPercentAndSharp) {
   for (std::uint64_t seed = 0; seed < 40000; ++seed) {
     const std::string line = random_line(seed);
     if (line.find_first_of("(%#") != std::string::npos) continue;
-    const Transcript t = parse_ksponspeech(line);
+    const KsponTranscript t = parse_ksponspeech(line);
     ASSERT_EQ(t.pronunciation, t.spelling) << line;
     ++compared;
   }

@@ -45,8 +45,8 @@ class CpuBackend final : public Backend {
   }
 
   void linear(ConstMat x, const BaseWeight& w, const Epilogue& e, Mat y) override {
-    require(x.cols == cols_of(w) && y.rows == x.rows && y.cols == rows_of(w),
-            "linear: x [N, in], w [out, in], y [N, out]");
+    require(x.cols == cols_of(w) && y.rows == x.rows && y.cols == rows_of(w) && x.cols > 0,
+            "linear: x [N, in > 0], w [out, in], y [N, out]");
     require(e.add.empty() || e.add.same_shape(y), "linear: what is added has the shape of y");
     require(e.saved.empty() || e.saved.same_shape(y), "linear: what is saved has the shape of y");
     require_compute(x);
@@ -60,8 +60,8 @@ class CpuBackend final : public Backend {
     sori::linear(c_, x, w, e, y);
   }
   void linear_backward(ConstMat dy, const BaseWeight& w, bool add, Mat dx) override {
-    require(dy.cols == rows_of(w) && dx.rows == dy.rows && dx.cols == cols_of(w),
-            "linear_backward: dy [N, out], w [out, in], dx [N, in]");
+    require(dy.cols == rows_of(w) && dx.rows == dy.rows && dx.cols == cols_of(w) && dy.cols > 0,
+            "linear_backward: dy [N, out > 0], w [out, in], dx [N, in]");
     require(dx.type == DType::kF32, "linear_backward: dx is f32");
     require_compute(dy);
     sori::linear_backward(c_, dy, w, add, dx);
