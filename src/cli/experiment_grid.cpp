@@ -215,16 +215,15 @@ class Experiment {
 
   // Nothing where it does not fit: its cells will fail, and say so.
   std::optional<Json> plan_of(const GridRow& r) {
-    const Path json = planning_.path / "plan.json", log = planning_.path / "plan.log";
+    const Path json = planning_.path / "plan.json", log = planning_.path / (r.name + ".log");
     Json asked = asked_of(r);
     if (const std::uint64_t share = memory_share(); share > 0 && !asked.contains("ram"))
       asked["ram"] = std::to_string(share);
     std::vector<std::string> words = words_of(asked);
     words.insert(words.begin(), {"plan", "--json", json.string()});
-    const std::uintmax_t said_before = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
     const int code = run_child(words, {.log = log});
     if (code == 0) return read_json(json);
-    const std::string reason = last_error(log, code, said_before);
+    const std::string reason = last_error(log, code);
     if (code != exit_code(ErrorKind::kMemory))
       throw Error{ErrorKind::kUsage, reason, "row " + r.name, "change this row"};
     log_.line(fmt::format("{}: {}", r.label, reason));

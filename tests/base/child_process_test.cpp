@@ -16,10 +16,10 @@ using ::testing::Not;
 // Run by the others: the child is this test program once more.
 TEST(ChildProcess, DISABLED_SaysWhoseSignalsItHears) {
   int at_parents_end = 0;
-  ::prctl(PR_GET_PDEATHSIG, &at_parents_end);
+  ASSERT_EQ(::prctl(PR_GET_PDEATHSIG, &at_parents_end), 0);
   printf("%s, signal %d\n", ::getpgrp() == ::getpid() ? "a group of its own" : "its parent's group", at_parents_end);
 }
-TEST(ChildProcess, DISABLED_Sleeps) { ::sleep(60); }
+TEST(ChildProcess, DISABLED_Sleeps) { EXPECT_EQ(::sleep(60), 0u); }
 
 std::vector<std::string> test_named(const std::string& name) {
   return {"--gtest_filter=ChildProcess.DISABLED_" + name, "--gtest_also_run_disabled_tests"};
