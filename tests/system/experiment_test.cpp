@@ -151,7 +151,8 @@ TEST_F(Experiment, WaitsForNoOneElsesTraining) {
     EXPECT_EQ(e.code, 7) << e.err;
   }
   ASSERT_EQ(run(words()).code, 0);
-  for (const Json& cell : results().at("cells")) EXPECT_FALSE(cell.contains("error")) << cell;
+  const Json r = results();
+  for (const Json& cell : r.at("cells")) EXPECT_FALSE(cell.contains("error")) << cell;
 }
 
 TEST_F(Experiment, RetriesWhatFailedAlone) {
