@@ -90,8 +90,7 @@ class Experiment {
     run_all(final_jobs());
     show_guard();
     if (!o_.keep_models)
-      for (const Training& t : grid_.trials())
-        TrainingRun(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t)).drop_model();
+      for (const Training& t : grid_.trials()) run_of(t).drop_model();
     return write_results();
   }
 
@@ -107,9 +106,11 @@ class Experiment {
       splits_[name] = {{"utterances", split.utterances.size()}, {"hours", split.seconds() / 3600}};
     }
     const ModelFolder model = open_model(o_.model);
-    model_hash_ = model_hash(model);
+    hashes_[o_.model] = model_hash(model);
     choose_products(model);
     for (const GridRow& r : grid_.rows) {
+      const std::string own = model_of(r);
+      if (!hashes_.contains(own)) hashes_[own] = model_hash(open_model(own));
       TrainOptions options;
       OptionTable table;
       options.describe(table);
@@ -122,10 +123,13 @@ class Experiment {
           throw Error{ErrorKind::kUsage, fmt::format("\"{}\" is no format", format),
                       fmt::format("grid {}: then-quantize", grid_.name),
                       fmt::format("choose of {}", fmt::join(file_format_names(), ", "))};
-    if (!o_.english.empty())
-      if (const Dataset english = load_dataset(o_.english); english.language != "en")
+    if (!o_.english.empty()) {
+      const Dataset english = load_dataset(o_.english);
+      if (english.language != "en")
         throw Error{ErrorKind::kUsage, fmt::format("is of language {}", english.language), "--english",
                     "name a data set of English speech (tools/make_guard.py)"};
+      settings_.english = o_.english, settings_.english_hash = english.hash;
+    }
     const std::string where = fmt::format("grid {}: evaluate", grid_.name);
     if (grid_.evaluate.contains("split"))
       throw Error{ErrorKind::kUsage, "\"split\" is said by choose-split, report-split and further-splits", where,
@@ -158,7 +162,12 @@ class Experiment {
     return options;
   }
   bool is_full(const Training& t) const { return options_of(t).value("method", "lora") == "full"; }
-  std::string model_of(const Training& t) const { return options_of(t).value("model", o_.model); }
+  std::string model_of(const GridRow& r) const { return grid_.options_of(r).value("model", o_.model); }
+
+  TrainingRun run_of(const Training& t) const {
+    const std::string model = model_of(grid_.row(t.row));
+    return {settings_, folder_ / "runs" / t.name(), {model, hashes_.at(model)}, options_of(t)};
+  }
 
   // A training of this row, whatever its steps and rate.
   Json asked_of(const GridRow& r) const {
@@ -238,13 +247,12 @@ class Experiment {
   // What holds for every training. Those that run side by side share cores and memory.
   void prepare() {
     settings_.data = o_.data;
-    settings_.data_hash = data_hash_, settings_.model_hash = model_hash_;
+    settings_.data_hash = data_hash_;
     settings_.report_split = grid_.report_split;
     settings_.evaluate = grid_.evaluate;
     settings_.threads = std::max(1, thread_count() / static_cast<int>(o_.jobs));
     settings_.ram = memory_share();
     settings_.measures_energy = o_.jobs == 1;
-    settings_.english = o_.english;
     settings_.show_text = o_.show_text, settings_.retry_failed = o_.retry_failed;
     settings_.stop = [this] { return signals_.stop(); };
   }
@@ -254,7 +262,7 @@ class Experiment {
     log_.line("evaluating the untuned model");
     TrainingSettings alone = settings_;
     alone.threads = thread_count();
-    TrainingRun run(alone, folder_ / "runs/untuned", o_.model, Json::object());
+    TrainingRun run(alone, folder_ / "runs/untuned", {o_.model, hashes_.at(o_.model)}, Json::object());
     const std::vector<std::string> splits = report_splits(true);
     if (!run.go({.splits = {splits.begin(), splits.end()}})) throw stopped();
     if (run.failed())
@@ -356,7 +364,7 @@ class Experiment {
   // False where it was stopped.
   bool run(const Job& job) {
     const Training& t = job.training;
-    TrainingRun run(settings_, folder_ / "runs" / t.name(), model_of(t), options_of(t));
+    TrainingRun run = run_of(t);
     if (!run.go(job.wanted)) return false;
     if (job.last && !o_.keep_models) run.drop_model();
     const std::lock_guard lock(mutex_);
@@ -378,7 +386,8 @@ class Experiment {
              {"date", today()}};
     const Machine machine = this_machine();
     out["machine"] = {{"cpu", machine.cpu}, {"threads", machine.threads}, {"library", machine.library}};
-    out["model"] = {{"name", printable(Path(o_.model).lexically_normal().filename().string())}, {"hash", model_hash_}};
+    out["model"] = {{"name", printable(Path(o_.model).lexically_normal().filename().string())},
+                    {"hash", hashes_.at(o_.model)}};
     out["data"] = {{"hash", data_hash_}, {"language", language_}, {"splits", splits_}};
     out["choose_split"] = grid_.choose_split, out["report_split"] = grid_.report_split;
     out["splits"] = report_splits(true);
@@ -410,7 +419,8 @@ class Experiment {
   const std::uint64_t available_memory_ = available_memory();  // when it began
   TrainingSettings settings_;
   StopSignals signals_;
-  std::string data_hash_, language_, model_hash_, compute_;
+  std::string data_hash_, language_, compute_;
+  std::map<std::string, std::string> hashes_;  // of models, by their folders
   Json splits_ = Json::object(), untuned_;
   std::vector<Cell> cells_;
   std::mutex mutex_;  // of what follows

@@ -90,13 +90,11 @@ std::string last_error(const Path& log, int code, std::uintmax_t from) {
   return last;
 }
 
-TrainingRun::TrainingRun(const TrainingSettings& settings, Path folder, std::string model, Json options)
+TrainingRun::TrainingRun(const TrainingSettings& settings, Path folder, TunedModel model, Json options)
     : settings_(settings), folder_(std::move(folder)), model_(std::move(model)), options_(std::move(options)) {
   make_folder(folder_);
-  const Json made_by{{"model", settings.model_hash},
-                     {"data", settings.data_hash},
-                     {"train", options_},
-                     {"evaluate", settings.evaluate}};
+  const Json made_by{
+      {"model", model_.hash}, {"data", settings.data_hash}, {"train", options_}, {"evaluate", settings.evaluate}};
   result_ = known_result(folder_, made_by, settings.retry_failed);
 }
 
@@ -107,7 +105,15 @@ bool TrainingRun::has(const char* kind, const std::string& name) const {
 bool TrainingRun::missing(const Wanted& wanted) const {
   const auto lack = [this](const char* kind) { return [this, kind](const std::string& s) { return !has(kind, s); }; };
   return std::ranges::any_of(wanted.splits, lack("scores")) || std::ranges::any_of(wanted.formats, lack("quantised")) ||
-         (wanted.guard && !std::filesystem::exists(guard_file()));
+         (wanted.guard && lacks_guard());
+}
+
+// Other English speech asks anew; none leaves what there is.
+bool TrainingRun::lacks_guard() const {
+  if (!std::filesystem::exists(guard_file())) return true;
+  const std::string where = guard_file().string();
+  return !settings_.english.empty() &&
+         json_get_or<std::string>(read_json(guard_file()), "english_hash", "", where) != settings_.english_hash;
 }
 
 bool TrainingRun::whole_model() const { return options_.value("method", "lora") == "full"; }
@@ -119,7 +125,7 @@ bool TrainingRun::go(const Wanted& wanted) {
   for (const std::string& split : wanted.splits)
     if (!stopped_ && !failed() && !has("scores", split)) judge(split);
   judge_quantised(wanted.formats);
-  if (wanted.guard && !stopped_ && !failed() && !std::filesystem::exists(guard_file())) guard();
+  if (wanted.guard && !stopped_ && !failed() && lacks_guard()) guard();
   return !stopped_;
 }
 
@@ -136,7 +142,7 @@ int TrainingRun::child(const std::vector<std::string>& words) {
 void TrainingRun::train() {
   const Path json = folder_ / "train.json";
   const std::string where = json.string();
-  Json options{{"model", model_}, {"data", settings_.data.string()}, {"save-total-limit", 1}};
+  Json options{{"model", model_.path}, {"data", settings_.data.string()}, {"save-total-limit", 1}};
   if (settings_.ram > 0) options["ram"] = std::to_string(settings_.ram);
   options.update(options_);
   std::vector<std::string> words = words_of(options);
@@ -175,7 +181,7 @@ void TrainingRun::train() {
 void TrainingRun::judge(const std::string& split) {
   const Path json = folder_ / (split + ".json"), predictions = folder_ / (split + ".jsonl");
   std::vector<std::string> words = of_evaluation("evaluate", split, json);
-  words.insert(words.end(), {"--model", whole_model() ? run().string() : model_});
+  words.insert(words.end(), {"--model", whole_model() ? run().string() : model_.path});
   if (!whole_model() && !options_.empty()) add_adapter(words);
   const bool reported = split == settings_.report_split, show = settings_.show_text && reported;
   if (show) words.insert(words.end(), {"--predictions", predictions.string()});
@@ -214,7 +220,7 @@ void TrainingRun::judge_quantised(const std::set<std::string>& formats) {
     const Path json = folder_ / (format + ".json");
     std::vector<std::string> judge = of_evaluation("evaluate", settings_.report_split, json);
     judge.insert(judge.end(), {"--model", quantised.string()});
-    there = there || done({"merge", model_, run().string(), merged.string(), "--overwrite"});
+    there = there || done({"merge", model_.path, run().string(), merged.string(), "--overwrite"});
     if (there && done({"quantize", merged.string(), quantised.string(), "--base", format, "--overwrite"}) &&
         done(judge)) {
       result_["quantised"][format] = score_of(read_json(json), json.string());
@@ -228,7 +234,7 @@ void TrainingRun::judge_quantised(const std::set<std::string>& formats) {
 // What is not safe to use is a result, not a failure.
 void TrainingRun::guard() {
   std::vector<std::string> words = of_evaluation("guard", settings_.report_split, guard_file());
-  words.insert(words.end(), {"--model", model_});
+  words.insert(words.end(), {"--model", model_.path});
   if (whole_model())
     words.insert(words.end(), {"--tuned", run().string()});
   else

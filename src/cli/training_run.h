@@ -15,15 +15,20 @@ namespace sori {
 // What holds for all of an experiment.
 struct TrainingSettings {
   Path data;
-  std::string data_hash, model_hash;
+  std::string data_hash;
   std::string report_split;        // whose time, and whose transcripts where they may be shown, are kept
   Json evaluate = Json::object();  // options of sori evaluate
   int threads = 0;                 // of each process
   std::uint64_t ram = 0;           // bytes that a training may take; 0: what the machine has
   bool measures_energy = false;    // nothing else runs beside
   Path english;                    // data set of English speech for guards; empty: none
+  std::string english_hash;
   bool show_text = false, retry_failed = false;
   std::function<bool()> stop;
+};
+
+struct TunedModel {
+  std::string path, hash;
 };
 
 // What is wanted of a training beside its weights.
@@ -44,7 +49,7 @@ class TrainingRun {
  public:
   // Error kUsage where the folder holds a result that was made otherwise: two experiments are never mixed.
   // `options`: of sori train, but for data, folder and what is said here; none: the model as it comes.
-  TrainingRun(const TrainingSettings& settings, Path folder, std::string model, Json options);
+  TrainingRun(const TrainingSettings& settings, Path folder, TunedModel model, Json options);
 
   // Trains, where that was not done, and makes of what is wanted that which is missing. False where it was stopped. A
   // failure is a result.
@@ -61,6 +66,7 @@ class TrainingRun {
  private:
   bool has(const char* kind, const std::string& name) const;
   bool missing(const Wanted& wanted) const;
+  bool lacks_guard() const;
   bool whole_model() const;
   Path run() const { return folder_ / "run"; }
   int child(const std::vector<std::string>& words);
@@ -75,7 +81,7 @@ class TrainingRun {
 
   const TrainingSettings& settings_;
   Path folder_;
-  std::string model_;
+  TunedModel model_;
   Json options_, result_;
   std::uintmax_t said_before_ = 0;  // bytes of the log before the last child
   bool stopped_ = false, trained_ = false;

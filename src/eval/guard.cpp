@@ -72,11 +72,6 @@ double repetition(const Behaviour& b) {
 double said_with_marks(const Behaviour& b) {
   return share_of(b.at(Part::kSpeech), [](const Heard& h) { return ends_in_a_mark(h.said); });
 }
-std::string marks_note(const Behaviour& b) {
-  const double said = said_with_marks(b);
-  if (said == 0) return "the transcripts of --data have no such marks, and a model learns to leave them out";
-  return fmt::format("{:.0f} % of the transcripts of --data end so", 100 * said);
-}
 
 // The limits, from what the model did before. Where their numbers come from: docs/guard.md.
 constexpr double kHighestCer = 0.9;       // from here on a model does not know the language, whatever it did before
@@ -105,7 +100,7 @@ struct Rule {
   bool at_most;
   double (*of)(const Behaviour&);
   double (*limit)(double before, const Behaviour&);
-  std::string (*note)(const Behaviour&) = nullptr;
+  double (*taught)(const Behaviour&) = nullptr;
 };
 constexpr bool kAtMost = true, kAtLeast = false;
 
@@ -121,7 +116,7 @@ const std::vector<Rule>& rules() {
        kAtLeast,
        punctuation,
        as_taught,
-       marks_note},
+       said_with_marks},
       {"long", "recordings of a minute", "letters of those said", {kSpeech, kLong}, kAtLeast, long_text, nearly_all},
       {"joins",
        "the same beside their parts",
@@ -152,7 +147,7 @@ const std::vector<Rule>& rules() {
 GuardCheck check_of(const Rule& rule, const Behaviour& before, const Behaviour& after) {
   GuardCheck c{rule.name, rule.title, rule.measure, rule.of(before), rule.of(after), 0, rule.at_most, {}};
   c.limit = rule.limit(c.before, before);
-  if (rule.note) c.note = rule.note(before);
+  if (rule.taught) c.taught = rule.taught(before);
   return c;
 }
 
@@ -240,8 +235,9 @@ std::vector<GuardCheck> compare(const Behaviour& before, const Behaviour& after,
 bool is_safe(const std::vector<GuardCheck>& checks) { return std::ranges::all_of(checks, &GuardCheck::ok); }
 
 Json to_json(const GuardCheck& c) {
-  return {{"name", c.name},   {"title", c.title},   {"measure", c.measure}, {"before", c.before}, {"after", c.after},
-          {"limit", c.limit}, {"bound", c.bound()}, {"ok", c.ok()},         {"note", c.note}};
+  return {{"name", c.name},     {"title", c.title}, {"measure", c.measure},
+          {"before", c.before}, {"after", c.after}, {"limit", c.limit},
+          {"bound", c.bound()}, {"ok", c.ok()},     {"taught", c.taught ? Json(*c.taught) : Json()}};
 }
 
 }  // namespace sori

@@ -40,7 +40,8 @@ struct GuardCheck {
   std::string measure;  // kLettersPerMinute, or what is a share of 1: CER, WER, ...
   double before = 0, after = 0, limit = 0;
   bool at_most = true;  // `after` shall not be above the limit; otherwise not below
-  std::string note;     // what must be known to read the numbers; may be empty
+  // Of what models learn from the transcripts: the share of them that have it.
+  std::optional<double> taught{};
 
   const char* bound() const { return at_most ? "at most" : "at least"; }
   bool ok() const { return at_most ? after <= limit : after >= limit; }
@@ -55,7 +56,7 @@ std::set<Part> parts_of(const std::set<std::string>& checks);
 std::vector<GuardCheck> compare(const Behaviour& before, const Behaviour& after, const std::set<std::string>& checks);
 bool is_safe(const std::vector<GuardCheck>& checks);  // all of them are ok
 
-// {"name", "title", "measure", "before", "after", "limit", "bound": "at most" | "at least", "ok", "note"}
+// {"name", "title", "measure", "before", "after", "limit", "bound": "at most" | "at least", "ok", "taught"}
 Json to_json(const GuardCheck& check);
 
 }  // namespace sori

@@ -161,10 +161,10 @@ class Backend {
   // dx f32 += dy f32 with the mask applied.
   virtual void dropout_backward(ConstMat dy, const DropoutMask& mask, Mat dx) = 0;
 
-  // One step on a weight, f32 or bf16 (rounded by chance, so that small steps are not lost). gradient: f32; m, v: both
-  // f32 or both codes, which are decoded, updated in f32 and encoded again. Everything contiguous but the weight, which
-  // may be a part of the columns of another one.
-  virtual void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) = 0;
+  // One step on a weight, f32 or bf16 (rounded by chance, so that small steps are not lost). gradient: f32, and zero
+  // afterwards; m, v: both f32 or both codes, which are decoded, updated in f32 and encoded again. Everything
+  // contiguous but the weight, which may be a part of the columns of another one.
+  virtual void adamw_step(const AdamW& how, Mat gradient, Mat weight, const Moment& m, const Moment& v) = 0;
   // Sum of squares of f32, the same for any number of threads.
   virtual double sum_squares(ConstMat x) = 0;
 };

@@ -173,7 +173,6 @@ double update_seconds(std::int64_t numbers) {
   const Mat gradient = carve_update(c, numbers), weight = carve_update(c, numbers);
   const Moment m{carve_update(c, numbers)}, v{carve_update(c, numbers)};
   const double seconds = best_seconds([&] {
-    set_zero(gradient);
     backend->sum_squares(gradient);
     backend->adamw_step({.learning_rate = 1e-5}, gradient, weight, m, v);
   });
@@ -200,6 +199,7 @@ StepTimer::StepTimer(const Whisper& model, Compute compute, const RunLimits& lim
   Carver carver(*arena_);
   memory_ = carve(carver, model_, *backend_, limits);
   set_zero(memory_.optimizer);
+  zero_gradients(model_);
   fill_batch(batch_, limits.batch, model_.config.vocab_size);
   fill_mel(memory_.learning.mel.top(batch_.frames.total));
 }
@@ -208,7 +208,6 @@ double StepTimer::seconds() {
   const auto start = Clock::now();
   const Pass pass{.backend = *backend_, .training = true, .step = static_cast<std::uint64_t>(step_)};
   const auto tokens = static_cast<float>(std::ranges::count_if(batch_.targets, [](int t) { return t >= 0; }));
-  zero_gradients(model_);
   const double loss = forward_backward(pass, model_, batch_, {.scale = 1 / tokens}, memory_.learning);
   const double norm = gradient_norm(*backend_, model_);
   if (!std::isfinite(loss) || !std::isfinite(norm))

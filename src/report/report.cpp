@@ -212,6 +212,13 @@ class Report {
     return s;
   }
 
+  // A check that the report does not know keeps the file's own words.
+  words::CheckWords named(const CheckResult& c) const {
+    const auto* known = std::ranges::find(words::kKoreanChecks, c.name, &words::CheckWords::name);
+    if (say_.korean() && known != std::end(words::kKoreanChecks)) return *known;
+    return {c.name, c.title, c.measure};
+  }
+
   static std::string limit_of(const CheckResult& c) {
     const std::string limit = plain_number(c.limit);
     return c.bound == "at least" ? "≥ " + limit : c.bound == "at most" ? "≤ " + limit : limit;
@@ -227,16 +234,18 @@ class Report {
              {say_(words::kLimit), true},
              {say_(words::kVerdict)}},
             {}};
-    for (const CheckResult& c : e_.guard->checks)
-      t.rows.push_back({c.title, c.measure, plain_number(c.before), plain_number(c.after), limit_of(c),
-                        say_(c.ok ? words::kPassed : words::kNotPassed)});
+    for (const CheckResult& c : e_.guard->checks) {
+      const words::CheckWords name = named(c);
+      t.rows.push_back({std::string(name.title), std::string(name.measure), plain_number(c.before),
+                        plain_number(c.after), limit_of(c), say_(c.ok ? words::kPassed : words::kNotPassed)});
+    }
     add(s,
         fmt::format(
             "{} {}", say_(e_.guard->ok ? words::kGuardOk : words::kGuardBad),
             say_(words::kGuardOf, e_.guard->model, e_.guard->adapter.empty() ? e_.guard->tuned : e_.guard->adapter)),
         t);
     for (const CheckResult& c : e_.guard->checks)
-      if (!c.note.empty()) s.blocks.emplace_back(Paragraph{fmt::format("{}: {}", c.title, c.note)});
+      if (c.taught) s.blocks.emplace_back(Paragraph{say_(words::kTaught, named(c).title, percent(c.taught))});
     return s;
   }
 

@@ -206,10 +206,9 @@ MemoryRow read_memory_row(const Reader& r) {
 }
 
 CheckResult read_check(const Reader& r) {
-  return {r.text("title"),           r.text_or("measure"),
-          r.text_or("bound"),        r.text_or("note"),
-          r.signed_number("before"), r.signed_number("after"),
-          r.signed_number("limit"),  json_get<bool>(r.json(), "ok", r.where())};
+  return {r.text_or("name"),        r.text("title"),           r.text_or("measure"),
+          r.text_or("bound"),       r.signed_number("before"), r.signed_number("after"),
+          r.signed_number("limit"), r.signed_number("taught"), json_get<bool>(r.json(), "ok", r.where())};
 }
 
 // A file that may lie beside the results.

@@ -122,9 +122,10 @@ struct MemoryResult {
 
 // What must not have become worse through tuning, as `sori guard` measured it.
 struct CheckResult {
-  std::string title, measure;
-  std::string bound, note;  // bound: "at most" or "at least" the limit
+  std::string name, title, measure;
+  std::string bound;  // "at most" or "at least" the limit
   std::optional<double> before{}, after{}, limit{};
+  std::optional<double> taught{};  // share of the transcripts that models learn it from
   bool ok = false;
 };
 

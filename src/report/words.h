@@ -29,6 +29,7 @@ class Phrase {
 class ReportLanguage {
  public:
   explicit ReportLanguage(bool korean) : korean_(korean) {}
+  bool korean() const { return korean_; }
   const char* code() const { return korean_ ? "ko" : "en"; }
 
   template <class... Values>
@@ -204,6 +205,24 @@ inline constexpr Phrase kLimit{"limit", "한계"};
 inline constexpr Phrase kVerdict{"verdict", "판정"};
 inline constexpr Phrase kPassed{"passed", "통과"};
 inline constexpr Phrase kNotPassed{"NOT passed", "통과하지 못함"};
+inline constexpr Phrase kTaught{
+    "{0}: {1} of the transcripts that it learnt from are so, and a model learns it from them.",
+    "{0}: 학습에 쓴 정답의 {1}가 그러하며, 모델은 그것을 따라 배운다."};
+
+// What guard.json says in English: its checks by name.
+struct CheckWords {
+  std::string_view name, title, measure;
+};
+inline constexpr CheckWords kKoreanChecks[] = {
+    {"target", "데이터의 음성", "CER"},
+    {"english", "영어 음성", "WER"},
+    {"punctuation", "문장 부호로 끝나는 글", "글의 비율"},
+    {"long", "1분짜리 녹음", "말한 글자에 대한 쓴 글자의 비율"},
+    {"joins", "이어 붙인 녹음과 그 조각", "늘어난 CER"},
+    {"silence", "무음과 아주 작은 잡음", "분당 글자 수"},
+    {"noise", "말소리만큼 큰 잡음", "분당 글자 수"},
+    {"repetition", "길이 한도에서 잘린 글", "소리의 비율"},
+};
 
 // Examples.
 inline constexpr Phrase kExamplesNote{

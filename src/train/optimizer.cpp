@@ -85,7 +85,6 @@ FusedStep::FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Ut
     if (p.trainable) places_.emplace(&p, Place{places_.size(), name, rate_of(name, b_ratio)});
   });
   squares_.resize(places_.size());
-  zero_gradients(model);
 }
 
 void FusedStep::begin(const AdamW& how) {
@@ -105,7 +104,6 @@ void FusedStep::finished(Parameter& p) {
   AdamW how = how_;
   how.learning_rate *= rate;
   step(backend_, p, number, state_.moments[number], how);
-  set_zero(p.gradient);
 }
 
 double FusedStep::end() {

@@ -19,24 +19,25 @@ struct OptimizerState {
 
 OptimizerState carve_optimizer(Carver& c, Whisper& model);  // zero it before the first step
 void set_zero(OptimizerState& state);
-void zero_gradients(Whisper& model);
+void zero_gradients(Whisper& model);  // before the first step; each step leaves them zero
 
 // 2-norm over all gradients (torch.nn.utils.clip_grad_norm_), the same for any number of threads.
 double gradient_norm(Backend& backend, Whisper& model);
 // What gradients are multiplied with so that their norm is at most max_norm; 1 where max_norm is 0 (no clipping).
 double clip_scale(double norm, double max_norm);
 
-// One update of every learning parameter. Weight decay skips vectors: biases and LayerNorms. LoRA+ (Hayou et al.,
-// "LoRA+: efficient low rank adaptation of large models", ICML 2024; PEFT's create_loraplus_optimizer): the adapters' B
-// learns at `b_ratio` times the rate of everything else, and so do DoRA's magnitudes.
+// One update of every learning parameter, whose gradient is zero afterwards. Weight decay skips vectors: biases and
+// LayerNorms. LoRA+ (Hayou et al., "LoRA+: efficient low rank adaptation of large models", ICML 2024; PEFT's
+// create_loraplus_optimizer): the adapters' B learns at `b_ratio` times the rate of everything else, and so do DoRA's
+// magnitudes.
 void optimizer_step(Backend& backend, Whisper& model, OptimizerState& state, const AdamW& how, double b_ratio = 1);
 
-// The same update inside backward: each gradient is applied and zeroed when it is finished. The same bits as
+// The same update inside backward: each gradient is applied when it is finished. The same bits as
 // optimizer_step(), where gradients are neither clipped nor accumulated.
 class FusedStep final : public GradientSink {
  public:
   using Utterances = std::function<std::string()>;  // ids of those that the step learns, for messages
-  // All must outlive it. Zeroes the gradients.
+  // All must outlive it.
   FusedStep(Backend& backend, Whisper& model, OptimizerState& state, Utterances utterances, double b_ratio = 1);
 
   void begin(const AdamW& how);

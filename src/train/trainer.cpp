@@ -59,6 +59,7 @@ Trainer::Trainer(Whisper& model, Backend& backend, OptimizerState& optimizer, Le
     require(lowest_learning(model.encoder) > model.config.encoder_layers, "states are kept of an encoder that stays");
     alone_.reserve({1, limits.frames, limits.tokens}, 1);
   }
+  zero_gradients(model_);
   refresh_gains();
 }
 
@@ -133,10 +134,7 @@ StepReport Trainer::step(Loader& loader) {
   const std::vector<MicroBatch> batches = batches_.of_step(state_.samples);
   const std::int64_t tokens = tokens_of(batches);
   AdamW how = update();
-  if (fused_)
-    fused_->begin(how);
-  else
-    zero_gradients(model_);
+  if (fused_) fused_->begin(how);
   double loss = 0;
   std::int64_t frames = 0, targets = 0;
   for (const MicroBatch& samples : batches) {

@@ -3,6 +3,7 @@
 
 #include "cli/verbs.h"
 #include "eval/guard.h"
+#include "report/words.h"
 
 namespace sori::test {
 namespace {
@@ -123,6 +124,12 @@ TEST_F(Guarding, RefusesWhatItCannotDo) {
     EXPECT_THAT(r.error, HasSubstr(c.says));
     EXPECT_FALSE(std::filesystem::exists(folder / "guard.json"));
   }
+}
+
+TEST(GuardNames, AreKnownToAReportInKorean) {
+  std::vector<std::string> known;
+  for (const words::CheckWords& c : words::kKoreanChecks) known.emplace_back(c.name);
+  EXPECT_EQ(known, guard_checks());
 }
 
 }  // namespace

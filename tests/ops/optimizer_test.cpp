@@ -19,9 +19,10 @@ TEST_P(Optimizer, AdamWFollowsTheFormulaInDouble) {
         Backend& backend = make({.rows = rows, .width = cols});
         for (std::int64_t step = 1; step <= (rows > 5 ? 2 : 20); ++step) {
           const AdamW how{1e-2, 0.9, 0.98, 1e-6, 0.1, 0.7, step, 11, 3};
-          const OwnedMat gradient = draw.mat(DType::kF32, rows, cols, kPlain, 1e-3);
+          OwnedMat gradient = draw.mat(DType::kF32, rows, cols, kPlain, 1e-3);
           const Expected e = expected_step(how, gradient.values(), t);
           backend.adamw_step(how, gradient, t.weight, t.first(), t.second());
+          for (const double g : gradient.values().data) ASSERT_EQ(g, 0) << "ready to be added to";
           const std::string what =
               fmt::format("{} weight, {} moments, step {}", name_of(type), coded ? "8-bit" : "f32", step);
           SCOPED_TRACE(what);
@@ -51,10 +52,11 @@ TEST_P(Optimizer, AdamWDoesNotDependOnTheNumberOfThreads) {
         const Threads threads(n);
         Drawn draw(4);
         Tensors t(draw.mat(type, 131, 257), coded);
-        const OwnedMat gradient = draw.mat(DType::kF32, 131, 257);
         Backend& backend = make({.rows = 131, .width = 257});
-        for (std::int64_t step = 1; step <= 2; ++step)
+        for (std::int64_t step = 1; step <= 2; ++step) {
+          OwnedMat gradient = draw.mat(DType::kF32, 131, 257);
           backend.adamw_step({.learning_rate = 0.1, .step = step}, gradient, t.weight, t.first(), t.second());
+        }
         for (const OwnedMat* m : {&t.weight, &t.m, &t.v}) {
           const auto bits = bits_of(*m);
           results[n - 1].insert(results[n - 1].end(), bits.begin(), bits.end());
@@ -71,7 +73,7 @@ TEST_P(Optimizer, AdamWDoesNotDependOnTheNumberOfThreads) {
 TEST_P(Optimizer, SmallStepsOfBf16WeightsAreNotLost) {
   constexpr std::int64_t kWeights = 1 << 14;
   constexpr double kDistance = 0x1p-8;  // below 1
-  const OwnedMat gradient = Drawn(5).mat(DType::kF32, 1, kWeights, kPlain, 0);
+  OwnedMat gradient = Drawn(5).mat(DType::kF32, 1, kWeights, kPlain, 0);
   Backend& backend = make({.rows = 1, .width = kWeights});
   std::vector<std::vector<std::byte>> results;
   for (const auto& [seed, step, tensor] : {std::tuple{1u, 1, 1u}, {2u, 1, 1u}, {1u, 2, 1u}, {1u, 1, 2u}, {1u, 1, 1u}}) {
@@ -97,7 +99,7 @@ TEST_P(Optimizer, BlocksWithoutGradientKeepZeroMoments) {
   Drawn draw(7);
   Tensors t(draw.mat(DType::kF32, 1, 300), /*coded=*/true);
   const std::vector<std::byte> before = bits_of(t.weight);
-  const OwnedMat gradient = draw.mat(DType::kF32, 1, 300, kPlain, 0);
+  OwnedMat gradient = draw.mat(DType::kF32, 1, 300, kPlain, 0);
   make({.rows = 1, .width = 300})
       .adamw_step({.learning_rate = 0.1, .step = 1}, gradient, t.weight, t.first(), t.second());
   EXPECT_EQ(before, bits_of(t.weight));
@@ -120,7 +122,7 @@ TEST_P(Optimizer, AdamWDecaysOnlyByTheLearningRateWithoutGradient) {
 TEST_P(Optimizer, AdamWRefusesWhatDoesNotFit) {
   Drawn draw(8);
   Tensors t(draw.mat(DType::kF32, 4, 6), false), coded(t.weight, true), wide(draw.mat(DType::kF32, 4, 7), false);
-  const OwnedMat gradient = draw.mat(DType::kF32, 4, 6), gaps = draw.mat(DType::kF32, 4, 6, kStrided);
+  OwnedMat gradient = draw.mat(DType::kF32, 4, 6), gaps = draw.mat(DType::kF32, 4, 6, kStrided);
   Backend& b = make({.rows = 4, .width = 7});
   EXPECT_NO_THROW(b.adamw_step({}, gradient, t.weight, t.first(), t.second()));
   EXPECT_THROW(b.adamw_step({}, gradient, wide.weight, t.first(), t.second()), Bug);

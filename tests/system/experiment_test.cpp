@@ -155,6 +155,33 @@ TEST_F(Experiment, WaitsForNoOneElsesTraining) {
   for (const Json& cell : r.at("cells")) EXPECT_FALSE(cell.contains("error")) << cell;
 }
 
+// A row's own model is known by its bytes, as the experiment's is.
+TEST_F(Experiment, NeverMixesModels) {
+  std::string text = kGrid;
+  text.replace(text.find("rates = [1e-3, 1e-2]"), 0, "options = { model = \"other\" }\n");
+  write_file(folder / "grid.toml", text);
+  write_model(folder / "other", 0.5f);
+  ASSERT_EQ(run(words()).code, 0);
+  write_model(folder / "other", 0.6f);
+  const Ended e = run(words());
+  EXPECT_EQ(e.code, 2) << e.err;
+  EXPECT_THAT(e.err, HasSubstr("made otherwise"));
+}
+
+TEST_F(Experiment, GuardsAnewWithOtherEnglish) {
+  std::string text = kGrid;
+  text.replace(text.find("baseline-steps"), 0, "guard = \"lora\"\n");
+  write_file(folder / "grid.toml", text);
+  ASSERT_EQ(run({"prepare", "corpus", "english", "--language", "en"}).code, 0);
+  const auto checks = [&](const std::vector<std::string>& more) {
+    EXPECT_EQ(run(words(more)).code, 0);
+    return read_json(folder / "out/guard.json").at("checks").size();
+  };
+  EXPECT_EQ(checks({}), 7u);
+  EXPECT_EQ(checks({"--english", "english"}), 8u);
+  EXPECT_EQ(checks({}), 8u) << "what was heard stays";
+}
+
 TEST_F(Experiment, RetriesWhatFailedAlone) {
   std::string text = kGrid;
   text.replace(text.find("baseline-steps"), 0, "guard = \"lora\"\n");

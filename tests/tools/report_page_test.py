@@ -20,6 +20,12 @@ SECTIONS = {
 }
 
 
+GUARD = {
+    "en": ["silence and very soft noise", "letters per minute", "texts that end in a mark: 25.00 % of the transcripts"],
+    "ko": ["무음과 아주 작은 잡음", "분당 글자 수", "문장 부호로 끝나는 글: 학습에 쓴 정답의 25.00 %가"],
+}
+
+
 class Page(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -51,6 +57,8 @@ class Page(unittest.TestCase):
         self.assertEqual(dom.count("<svg viewBox="), 3 + 2 + 4 + 4)
         self.assertIn("LoRA &amp; &lt;full&gt; on 4 bits</h1>", dom)
         self.assertIn('<td class="n">4.25 % (3.91 – 4.60)</td>', dom)
+        for words in GUARD[lang]:
+            self.assertIn(words, dom)
         self.assertIn("<del>", dom)
 
     def test_a_browser_reads_it_in_both_languages_with_scripts_and_without(self):

@@ -58,6 +58,7 @@ struct Learner {
     std::vector<GoldenUtterance> batch;
     for (int i = 0; i < 3; ++i) batch.push_back(read_utterance(f, fmt::format("u{}.", i)));
     run.assign(batch);
+    zero_gradients(run.model);
   }
 
   // Mean loss of a token before the step.
@@ -74,7 +75,6 @@ struct Learner {
       norm = step->end();
       return sum / tokens;
     }
-    zero_gradients(run.model);
     const double sum = forward_backward(pass, run.model, run.batch, loss, run.memory);
     norm = gradient_norm(*run.backend, run.model);
     optimizer_step(*run.backend, run.model, state, how, kept.b_ratio);

@@ -55,6 +55,7 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
   Carver carver(arena);
   OptimizerState state = carve_optimizer(carver, run.model);
   set_zero(state);
+  zero_gradients(run.model);
 
   const Schedule schedule{"linear", wanted.at("learning_rate").get<double>(), 2, 10};
   const auto smoothing = wanted.value("label_smoothing", 0.0f);
@@ -66,7 +67,6 @@ TEST_P(TenSteps, LoseAsTheReferenceDoes) {
     for (int i = 0; f.find(fmt::format("step{}.u{}.input", step, i)); ++i)
       batch.push_back(read_utterance(f, fmt::format("step{}.u{}.", step, i)));
     run.assign(batch);
-    zero_gradients(run.model);
     const auto tokens = static_cast<double>(target_tokens(run.batch));
     const double loss = forward_backward({*run.backend, true}, run.model, run.batch,
                                          {static_cast<float>(1 / tokens), smoothing}, run.memory) /

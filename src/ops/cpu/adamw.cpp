@@ -101,7 +101,7 @@ void for_elements(Mat weight, std::int64_t begin, std::int64_t n, F&& f) {
 }
 
 template <class W>
-void adamw_blocks(const AdamW& how, const float* gs, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+void adamw_blocks(const AdamW& how, float* gs, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
                   std::int64_t count) {
   constexpr bool kRandom = std::is_same_v<W, bf16>;
   constexpr std::int64_t kWordsOfACounter = 4;
@@ -131,10 +131,11 @@ void adamw_blocks(const AdamW& how, const float* gs, Mat weight, const Moment& m
       update(factors, gs + begin, random, ws, m.values.row<float>(0) + begin, v.values.row<float>(0) + begin, n);
     }
     if (gaps) for_elements<W>(weight, begin, n, [&](W& w, std::int64_t i) { w = gathered[i]; });
+    std::fill_n(gs + begin, n, 0.0f);
   }
 }
 
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+void adamw(const AdamW& how, Mat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
            std::int64_t n) {
   with_type(weight.type, [&](auto* type) HWY_ATTR {
     using W = std::remove_pointer_t<decltype(type)>;
@@ -148,7 +149,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sori::kernels {
 HWY_EXPORT(adamw);
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+void adamw(const AdamW& how, Mat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
            std::int64_t n) {
   HWY_DYNAMIC_DISPATCH(adamw)(how, gradient, weight, m, v, first, n);
 }

@@ -179,7 +179,7 @@ class CpuBackend final : public Backend {
             "dropout_backward: dy, dx [N, C] f32");
     dropout_rows(dy, mask, true, dx);
   }
-  void adamw_step(const AdamW& how, ConstMat g, Mat w, const Moment& m, const Moment& v) override {
+  void adamw_step(const AdamW& how, Mat g, Mat w, const Moment& m, const Moment& v) override {
     require(g.same_shape(w) && m.values.same_shape(w) && v.values.same_shape(w),
             "adamw_step: everything has the shape of the weight");
     require(g.contiguous() && m.values.contiguous() && v.values.contiguous(), "adamw_step: no gaps between rows");

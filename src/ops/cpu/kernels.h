@@ -80,7 +80,7 @@ void weighted_rows(ConstMat p, ConstMat v, float* out);
 float cross_entropy(float* logits, std::int64_t n, std::int64_t target, float scale, float smoothing, Mat y);
 
 // Of elements [first, first + n) of the flattened tensors; first is a multiple of kDynamicBlock.
-void adamw(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
+void adamw(const AdamW& how, Mat gradient, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
            std::int64_t n);
 double sum_squares(ConstMat x);
 // y (+=, if add) = x where Rng::bits(c) >= threshold, times scale; 0 elsewhere. One row.

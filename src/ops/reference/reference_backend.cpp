@@ -230,7 +230,7 @@ class ReferenceBackend final : public Backend {
   }
   void dropout_backward(ConstMat dy, const DropoutMask& mask, Mat dx) override { apply_dropout(dy, mask, true, dx); }
 
-  void adamw_step(const AdamW& how, ConstMat gradient, Mat weight, const Moment& m, const Moment& v) override {
+  void adamw_step(const AdamW& how, Mat gradient, Mat weight, const Moment& m, const Moment& v) override {
     require(gradient.same_shape(weight) && m.values.same_shape(weight) && v.values.same_shape(weight),
             "adamw_step: everything has the shape of the weight");
     require(gradient.contiguous() && m.values.contiguous() && v.values.contiguous(),
@@ -243,6 +243,7 @@ class ReferenceBackend final : public Backend {
     write_weight(w, how, weight);
     write(first, kSignedDynamicMap, m);
     write(second, kUnsignedDynamicMap, v);
+    write(Values(g.rows, g.cols), gradient);
   }
 
   double sum_squares(ConstMat x) override { return reference::sum_squares(read(x)); }
