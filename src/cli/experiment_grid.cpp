@@ -144,6 +144,10 @@ class Experiment {
 
   // All cells multiply alike: what is chosen by a clock is chosen once, and kept.
   void choose_products(const ModelFolder& model) {
+    if (grid_.train.contains("compute") && grid_.evaluate.contains("compute")) {
+      compute_ = json_get<std::string>(grid_.train, "compute", fmt::format("grid {}: train", grid_.name));
+      return;
+    }
     std::string compute = "auto";
     if (const Path known = folder_ / "results.json"; std::filesystem::exists(known))
       compute = json_get_or<std::string>(read_json(known), "compute", compute, known.string());

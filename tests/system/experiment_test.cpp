@@ -11,6 +11,7 @@ namespace sori::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kGrid = R"(
 choose-split = "dev"
@@ -104,6 +105,8 @@ TEST_F(Experiment, TrainsChoosesAndJudges) {
   EXPECT_EQ(r.at("groups")[0].at("seeds"), (Json{0, 1}));
   EXPECT_EQ(r.at("ratios").size(), 2u);
   EXPECT_THAT(e.out, HasSubstr("tuned"));
+  EXPECT_EQ(r.at("compute"), "f32");
+  EXPECT_THAT(e.out + e.err, Not(HasSubstr("the faster of"))) << "the grid says what multiplies";
   // Cells have the rate that was chosen, and a trial that is also a cell was trained once.
   EXPECT_EQ(std::ranges::count_if(r.at("tuning"), [](const Json& t) { return t.at("chosen").get<bool>(); }), 2);
   for (const Json& t : r.at("tuning"))
