@@ -205,9 +205,8 @@ inline constexpr Phrase kLimit{"limit", "한계"};
 inline constexpr Phrase kVerdict{"verdict", "판정"};
 inline constexpr Phrase kPassed{"passed", "통과"};
 inline constexpr Phrase kNotPassed{"NOT passed", "통과하지 못함"};
-inline constexpr Phrase kTaught{
-    "{0}: {1} of the transcripts that it learnt from are so, and a model learns it from them.",
-    "{0}: 학습에 쓴 정답의 {1}가 그러하며, 모델은 그것을 따라 배운다."};
+inline constexpr Phrase kTaught{"{0}: {1} of the transcripts are so, and a model learns it from its transcripts.",
+                                "{0}: 정답의 {1}가 그러하며, 모델은 정답에서 그것을 배운다."};
 
 // What guard.json says in English: its checks by name.
 struct CheckWords {

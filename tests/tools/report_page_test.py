@@ -22,7 +22,7 @@ SECTIONS = {
 
 GUARD = {
     "en": ["silence and very soft noise", "letters per minute", "texts that end in a mark: 25.00 % of the transcripts"],
-    "ko": ["무음과 아주 작은 잡음", "분당 글자 수", "문장 부호로 끝나는 글: 학습에 쓴 정답의 25.00 %가"],
+    "ko": ["무음과 아주 작은 잡음", "분당 글자 수", "문장 부호로 끝나는 글: 정답의 25.00 %가"],
 }
 
 
