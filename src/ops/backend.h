@@ -63,7 +63,7 @@ struct AdamW {  // Loshchilov & Hutter, "Decoupled weight decay regularization",
   double gradient_scale = 1;  // from clipping by the global norm
   std::int64_t step = 1;      // counted from 1, for the bias correction
   // Names what bf16 weights are rounded by: element i goes away from zero where its place between its two neighbours,
-  // counted in 2^-16, plus Rng(seed, Draw::kRounding, step, tensor).bits(i) >> 16 is at least 2^16.
+  // counted in 2^-16, plus half i of Rng(seed, Draw::kRounding, step, tensor)'s words is at least 2^16.
   std::uint64_t seed = 0, tensor = 0;
 };
 

@@ -95,6 +95,28 @@ TEST_P(Optimizer, SmallStepsOfBf16WeightsAreNotLost) {
     EXPECT_FALSE(results[0] == results[i]) << "seed, step and tensor each choose other numbers";
 }
 
+// Without memory of earlier steps the moments are the gradient and its square: at every midpoint of the signed map and
+// beside it, in blocks whose absmax is 1.
+TEST_P(Optimizer, CodesOfMomentsAreTheNearest) {
+  std::vector<float> numbers;
+  for (const float midpoint : kSignedDynamicMap.midpoints)
+    for (const float x : {std::nextafter(midpoint, -2.0f), midpoint, std::nextafter(midpoint, 2.0f)}) {
+      if (numbers.size() % kDynamicBlock == 0) numbers.push_back(1);
+      numbers.push_back(x);
+    }
+  const auto count = std::ssize(numbers);
+  OwnedMat gradient(DType::kF32, 1, count);
+  for (std::int64_t i = 0; i < count; ++i) store(gradient, 0, i, numbers[static_cast<std::size_t>(i)]);
+  Tensors t(Drawn(9).mat(DType::kF32, 1, count), /*coded=*/true);
+  make({.rows = 1, .width = count})
+      .adamw_step({.learning_rate = 0.1, .beta1 = 0, .beta2 = 0}, gradient, t.weight, t.first(), t.second());
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float x = numbers[static_cast<std::size_t>(i)];
+    ASSERT_EQ(t.m.mat().row<std::uint8_t>(0)[i], nearest_code(kSignedDynamicMap, x)) << x;
+    ASSERT_EQ(t.v.mat().row<std::uint8_t>(0)[i], nearest_code(kUnsignedDynamicMap, x * x)) << x;
+  }
+}
+
 TEST_P(Optimizer, BlocksWithoutGradientKeepZeroMoments) {
   Drawn draw(7);
   Tensors t(draw.mat(DType::kF32, 1, 300), /*coded=*/true);

@@ -27,19 +27,20 @@ struct Factors {
   float scale, keep, beta1, rest1, beta2, rest2, rate, root2, epsilon;
 };
 
-HWY_INLINE void store_weight(Vec w, const std::uint32_t*, float* p, std::size_t n) { store_some(w, p, n); }
+HWY_INLINE void store_weight(Vec w, const std::uint16_t*, float* p, std::size_t n) { store_some(w, p, n); }
 // As reference::round_by_chance.
-HWY_INLINE void store_weight(Vec w, const std::uint32_t* random, bf16* p, std::size_t n) {
+HWY_INLINE void store_weight(Vec w, const std::uint16_t* random, bf16* p, std::size_t n) {
   const Words d;
   const auto bits = hn::BitCast(d, w);
-  const auto moved = hn::Add(bits, hn::ShiftRight<16>(hn::LoadU(d, random)));
+  const hn::Rebind<std::uint16_t, Words> halves;
+  const auto moved = hn::Add(bits, hn::PromoteTo(d, hn::LoadU(halves, random)));
   const auto kept = hn::And(moved, hn::Set(d, 0xffff0000U));
   store_some(hn::BitCast(Floats(), hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(w)), bits, kept)), p, n);
 }
 
-// In the order of torch.optim.AdamW. `random`: a word for each element, where W is bf16.
+// In the order of torch.optim.AdamW. `random`: half a word for each element, where W is bf16.
 template <class W>
-void update(const Factors& f, const float* gs, const std::uint32_t* random, W* ws, float* ms, float* vs,
+void update(const Factors& f, const float* gs, const std::uint16_t* random, W* ws, float* ms, float* vs,
             std::int64_t count) {
   const Vec scale = constant(f.scale), keep = constant(f.keep), beta1 = constant(f.beta1), rest1 = constant(f.rest1),
             beta2 = constant(f.beta2), rest2 = constant(f.rest2), rate = constant(f.rate), root2 = constant(f.root2),
@@ -65,32 +66,54 @@ void decode(const DynamicMap& map, const std::uint8_t* codes, float absmax, std:
                      HWY_ATTR { store_some(hn::Mul(load_some(numbers + i, rest), factor), numbers + i, rest); });
 }
 
-// As CodeTable::bucket().
-HWY_INLINE hn::Vec<Words> buckets(Vec x) {
+// CodeTable::code() in lanes, in two parts; between them lies a look into the table. Here the bucket and what is added
+// to its entry.
+struct Lookup {
+  WordVec bucket, lower;
+};
+
+HWY_INLINE Lookup lookup(WordVec bits) {
   constexpr Words d;
-  const auto bits = hn::BitCast(d, x);
   const auto size = hn::ShiftRight<16>(hn::And(bits, hn::Set(d, 0x7fffffff)));
-  const auto place = hn::Sub(hn::Min(hn::Max(size, hn::Set(d, CodeTable::kFirst)), hn::Set(d, CodeTable::kLast)),
-                             hn::Set(d, CodeTable::kFirst));
-  const auto negative = hn::BitCast(d, hn::ShiftRight<31>(hn::BitCast(hn::RebindToSigned<Words>(), bits)));
-  return hn::Add(place, hn::And(negative, hn::Set(d, CodeTable::kBuckets)));
+  const auto bucket = hn::Sub(hn::Min(hn::Max(size, hn::Set(d, CodeTable::kFirst)), hn::Set(d, CodeTable::kLast)),
+                              hn::Set(d, CodeTable::kFirst));
+  return {bucket, hn::Add(hn::And(bits, hn::Set(d, 0xffff)), hn::ShiftRight<31>(bits))};
 }
 
-// As quantise_block; the numbers are spoilt.
-float encode(const CodeTable& table, float* numbers, std::int64_t n, std::uint8_t* codes) {
+HWY_INLINE hn::Vec<Ints> codes_of(WordVec sums, WordVec bits, std::uint32_t zero) {
+  constexpr Ints d;
+  const auto number = [&](std::uint32_t n) HWY_ATTR { return hn::Set(d, static_cast<std::int32_t>(n)); };
+  const auto sign = hn::ShiftRight<31>(hn::BitCast(d, bits));  // -1 of negative numbers, 0 of others
+  const auto most = hn::Sub(number(255 - zero), hn::And(sign, number(255 - 2 * zero)));
+  const auto away = hn::Min(hn::BitCast(d, hn::ShiftRight<CodeTable::kCarry>(sums)), most);
+  return hn::Add(number(zero), hn::Sub(hn::Xor(away, sign), sign));
+}
+
+// As quantise_block.
+float encode(const CodeTable& table, const float* numbers, std::int64_t n, std::uint8_t* codes) {
+  constexpr Words d;
   Vec largest = hn::Zero(Floats());
   for_vectors(n, [&](std::int64_t i, std::size_t rest)
                      HWY_ATTR { largest = hn::Max(largest, hn::Abs(load_some(numbers + i, rest))); });
   const float absmax = hn::GetLane(hn::MaxOfLanes(Floats(), largest));
   const Vec divisor = constant(absmax > 0 ? absmax : 1);
-  std::uint32_t in[kDynamicBlock + hn::MaxLanes(Floats())];
+  constexpr std::size_t kRoom = kDynamicBlock + hn::MaxLanes(d);
+  std::uint32_t bits[kRoom], buckets[kRoom], sums[kRoom];
   for_vectors(n, [&](std::int64_t i, std::size_t rest) HWY_ATTR {
-    const Vec x = hn::Div(load_some(numbers + i, rest), divisor);
-    store_some(x, numbers + i, rest);
-    hn::StoreU(buckets(x), Words(), in + i);
+    const auto x = hn::BitCast(d, hn::Div(load_some(numbers + i, rest), divisor));
+    const Lookup found = lookup(x);
+    hn::StoreU(x, d, bits + i);
+    hn::StoreU(found.bucket, d, buckets + i);
+    hn::StoreU(found.lower, d, sums + i);
   });
+  const std::uint32_t* const entries = table.entries();
 #pragma GCC unroll 8
-  for (std::int64_t i = 0; i < n; ++i) codes[i] = table.code(in[i], numbers[i]);
+  for (std::int64_t i = 0; i < n; ++i) sums[i] += entries[buckets[i]];
+  const hn::Rebind<std::uint8_t, Floats> bytes;
+  for_vectors(n, [&](std::int64_t i, std::size_t rest) HWY_ATTR {
+    const auto found = codes_of(hn::LoadU(d, sums + i), hn::LoadU(d, bits + i), table.zero());
+    store_codes(hn::DemoteTo(bytes, found), codes + i, rest);
+  });
   return absmax;
 }
 
@@ -104,19 +127,22 @@ template <class W>
 void adamw_blocks(const AdamW& how, float* gs, Mat weight, const Moment& m, const Moment& v, std::int64_t first,
                   std::int64_t count) {
   constexpr bool kRandom = std::is_same_v<W, bf16>;
-  constexpr std::int64_t kWordsOfACounter = 4;
-  const auto words = static_cast<std::int64_t>(kWordsOfACounter * hn::Lanes(Words()));
+  constexpr std::int64_t kHalvesOfACounter = 8;
+  const auto halves = static_cast<std::int64_t>(kHalvesOfACounter * hn::Lanes(Words()));
   const bool coded = m.values.type == DType::kU8, gaps = !weight.contiguous();
   const Factors factors(how);
   const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
-  std::uint32_t random[kDynamicBlock] = {};
+  std::uint16_t random[kDynamicBlock + hn::MaxLanes(Floats())] = {};
+  std::uint32_t words[4 * hn::MaxLanes(Words())];
   float m_numbers[kDynamicBlock], v_numbers[kDynamicBlock];
   W gathered[kDynamicBlock];
   for (std::int64_t begin = first; begin < first + count; begin += kDynamicBlock) {
     const std::int64_t n = std::min(kDynamicBlock, first + count - begin), block = begin / kDynamicBlock;
     if constexpr (kRandom)
-      for (std::int64_t i = 0; i < kDynamicBlock; i += words)
-        random_words(rng, static_cast<std::uint32_t>((begin + i) / kWordsOfACounter), random + i);
+      for (std::int64_t i = 0; i < kDynamicBlock; i += halves) {
+        random_words(rng, static_cast<std::uint32_t>((begin + i) / kHalvesOfACounter), words);
+        std::memcpy(random + i, words, sizeof *random * static_cast<std::size_t>(halves));
+      }
     W* const ws = gaps ? gathered : weight.row<W>(0) + begin;
     if (gaps) for_elements<W>(weight, begin, n, [&](const W& w, std::int64_t i) { gathered[i] = w; });
     if (coded) {

@@ -9,8 +9,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace sori::kernels::HWY_NAMESPACE {
 
-using Ints = hn::RebindToSigned<Floats>;
-
 HWY_INLINE hn::Vec<Ints> load_ints(const std::int32_t* p, std::size_t n) {
   if (HWY_LIKELY(n >= hn::Lanes(Ints()))) return hn::LoadU(Ints(), p);
   std::int32_t part[hn::MaxLanes(Floats())] = {};
@@ -34,11 +32,7 @@ float encode_row(const T* x, std::int64_t cols, std::int32_t offset, Code* codes
   const hn::Rebind<Code, Floats> bytes;
   for_vectors(cols, [&](std::int64_t i, std::size_t n) HWY_ATTR {
     const auto code = hn::Add(hn::NearestInt(hn::Mul(load_some(x + i, n), factor)), hn::Set(Ints(), offset));
-    const auto packed = hn::DemoteTo(bytes, code);
-    if (HWY_LIKELY(n >= hn::Lanes(Floats()))) return hn::StoreU(packed, bytes, codes + i);
-    Code part[hn::MaxLanes(Floats())];
-    hn::StoreU(packed, bytes, part);
-    std::memcpy(codes + i, part, n);
+    store_codes(hn::DemoteTo(bytes, code), codes + i, n);
   });
   return (usable ? absmax * (1.0f / 127.0f) : 0.0f) + fault;
 }

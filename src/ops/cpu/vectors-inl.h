@@ -19,6 +19,7 @@ namespace sori::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::ScalableTag<float>;
 using Vec = hn::Vec<Floats>;
+using Ints = hn::RebindToSigned<Floats>;
 
 HWY_INLINE Vec load(const float* p) { return hn::LoadU(Floats(), p); }
 HWY_INLINE Vec load(const bf16* p) {
@@ -106,6 +107,14 @@ HWY_INLINE void store_some(Vec v, T* p, std::size_t n) {
   T part[hn::MaxLanes(Floats())];
   store(v, part);
   std::memcpy(p, part, n * sizeof(T));
+}
+template <class Code>
+HWY_INLINE void store_codes(hn::Vec<hn::Rebind<Code, Floats>> v, Code* p, std::size_t n) {
+  const hn::Rebind<Code, Floats> d;
+  if (HWY_LIKELY(n >= hn::Lanes(Floats()))) return hn::StoreU(v, d, p);
+  Code part[hn::MaxLanes(Floats())];
+  hn::StoreU(v, d, part);
+  std::memcpy(p, part, n);
 }
 
 // body(i, n): n = columns left from i on; once per vector.

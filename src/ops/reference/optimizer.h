@@ -30,13 +30,18 @@ inline bf16 round_by_chance(float x, std::uint32_t bits) {
   return {static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(x) + bits) >> 16)};
 }
 
+// What element i of a weight is rounded by: half a word of this stream each, the lower half first.
+inline std::uint32_t rounding_bits(const AdamW& how, std::uint64_t i) {
+  const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
+  return (rng.bits(i / 2) >> (16 * (i % 2))) & 0xffff;
+}
+
 // A new weight, rounded by chance where it is bf16.
 inline void write_weight(const Matrix<double>& from, const AdamW& how, Mat weight) {
   if (weight.type != DType::kBF16) return write(from, weight);
-  const Rng rng(how.seed, Draw::kRounding, static_cast<std::uint64_t>(how.step), how.tensor);
   for (std::size_t i = 0; i < from.data.size(); ++i)
     weight.row<bf16>(static_cast<std::int64_t>(i) / weight.cols)[static_cast<std::int64_t>(i) % weight.cols] =
-        round_by_chance(static_cast<float>(from.data[i]), rng.bits(i) >> 16);
+        round_by_chance(static_cast<float>(from.data[i]), rounding_bits(how, i));
 }
 
 inline Matrix<double> read(const Moment& moment, const DynamicMap& map) {
