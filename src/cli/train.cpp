@@ -1,12 +1,12 @@
 // sori train: opens model and data, plans memory, wires trainer, evaluation and files.
 #include "train/trainer.h"
 
-#include <numeric>
-
 #include "base/process_memory.h"
 #include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/layer_formats.h"
+#include "cli/run_folder.h"
+#include "cli/step_costs.h"
 #include "cli/stop.h"
 #include "data/dataset.h"
 #include "eval/evaluate.h"
@@ -36,57 +36,6 @@ Data open_data(const TrainOptions& o) {
   if (set.has("dev")) d.dev = evenly(set.split("dev").utterances, o.max_eval_samples);
   return d;
 }
-
-// What a run leaves in its folder, also where it was killed.
-bool is_of_run(const std::string& name) {
-  return name == FolderLock::kName || name == "run.json" || name == "trainer_state.json" ||
-         name == "adapter_config.json" || name.starts_with("checkpoint-") || name.starts_with(".tmp-checkpoint-");
-}
-
-std::vector<std::string> names_in(const Path& folder) {
-  std::vector<std::string> names;
-  std::error_code code;
-  for (const auto& e : std::filesystem::directory_iterator(folder, code)) names.push_back(e.path().filename().string());
-  return names;
-}
-
-bool is_run(const Path& folder) {
-  const std::vector<std::string> names = names_in(folder);
-  return std::any_of(names.begin(), names.end(), is_of_run);
-}
-
-// The folder of a run, locked from the first look on.
-class Output {
- public:
-  // Before hours of work: Error kUsage for a folder that is in use otherwise, or that holds one of `needed`; kLocked
-  // for one that another run writes to.
-  Output(const TrainOptions& o, const std::vector<Path>& needed)
-      : folder_(o.output_dir), replace_(o.overwrite_output_dir) {
-    std::error_code code;
-    if (!std::filesystem::exists(folder_, code)) return;
-    if (replace_) check_replaceable(folder_, "the folder of a run", is_run, needed);
-    const bool goes_on = o.resume && is_run(folder_);
-    lock_.emplace(folder_);
-    if (std::ssize(names_in(folder_)) == 1 || replace_ || goes_on) return;  // 1: the lock's own file
-    throw Error{ErrorKind::kUsage, o.resume ? "is not the folder of a run" : "is not empty", folder_.string(),
-                o.resume ? "name the folder of the run to go on with"
-                         : "go on with --resume, begin anew with --overwrite-output-dir, or name another folder"};
-  }
-
-  // Once the new run is sure to start.
-  void open() {
-    make_folder(folder_);
-    if (!lock_) lock_.emplace(folder_);
-    if (!replace_) return;
-    for (const std::string& name : names_in(folder_))
-      if (name != FolderLock::kName) remove_tree(folder_ / name);
-  }
-
- private:
-  Path folder_;
-  bool replace_ = false;
-  std::optional<FolderLock> lock_;
-};
 
 // Options that may change between start and resume, because they do not change what is learnt.
 RunIdentity identity_of(TrainOptions o, const Data& data, const ModelFolder& model, Compute compute,
@@ -158,7 +107,7 @@ class Run {
     agree();
     std::vector<Path> needed = data_.sources;
     needed.insert(needed.end(), {o_.model, o_.data, o_.init_adapter});
-    Output output(o_, needed);
+    RunFolder folder(o_, needed);
     context_ = choose_context(o_.audio_context, tuned_context(model_, initial_ ? &*initial_ : nullptr), kLearntContext);
     choose_what_learns();
     const std::string base = asked_base();
@@ -196,7 +145,7 @@ class Run {
     measure_base(pass, model_.model, memory.learning.dora);
     if (!goes_on()) start_adapters(memory.start, plan.drop);
     if (!goes_on() && !initial_) start_magnitudes(pass, model_.model, memory.learning.dora);
-    output.open();
+    folder.open();
     if (!sensitivity_.is_null()) write_file(Path(o_.output_dir) / "sensitivity.json", to_text(sensitivity_));
     RunState state = resume(memory.optimizer, identity);
     if (cached) plan.cache = &cache_.emplace(o_.output_dir);
@@ -231,13 +180,13 @@ class Run {
     };
     log_.progress("step", state.step, plan.max_steps, "", /*always=*/true);
     if (state.step > 0 && !last_score(state, state.step)) judge_weights();  // stopped before it was done
-    before_step_ = disk_reads();
+    costs_.before_step();
     trainer.run([&](const StepReport& r) {
       after_step(r, plan.max_steps);
       if (due(o_.save_steps)) save();
       stop_if_asked();
       judge_weights();
-      before_step_ = disk_reads();
+      costs_.before_step();
       return true;
     });
     return finish(state, plan, trainer, identity);
@@ -457,13 +406,7 @@ class Run {
   }
 
   void after_step(const StepReport& r, std::int64_t max_steps) {
-    seconds_.push_back(r.seconds);
-    frames_.push_back(r.frames);
-    const DiskReads reads = disk_reads();
-    major_faults_.push_back(reads.major_faults - before_step_.major_faults);
-    read_bytes_.push_back(reads.bytes - before_step_.bytes);
-    waited_ += r.waited_seconds;
-    loading_ += r.loader_cpu_seconds;
+    costs_.after_step(r);
     const std::string detail = fmt::format("loss {:.4f}  lr {:.2e}  {:.2f} s/step  peak {}", r.loss, r.learning_rate,
                                            r.seconds, format_bytes(peak_resident_bytes()));
     log_.progress("step", r.step, max_steps, detail, r.step % o_.logging_steps == 0);
@@ -484,22 +427,13 @@ class Run {
   }
 
   Json finish(const RunState& state, const TrainPlan& plan, const Trainer& trainer, const RunIdentity& identity) {
-    std::vector<double> sorted = seconds_;
-    std::sort(sorted.begin(), sorted.end());
     Json result;
     result["steps"] = state.step;
     result["loss"] = state.log_history.empty() ? Json() : last_loss(state);
-    result["seconds_per_step"] = sorted.empty() ? 0 : sorted[sorted.size() / 2];
-    const double wall = std::max(1e-9, std::accumulate(sorted.begin(), sorted.end(), 0.0));
-    result["loader_wait_share"] = waited_ / wall;
-    result["loader_cpu_share"] = loading_ / (wall * thread_count());
+    costs_.add_to(result);
     result["planned_bytes"] = plan_.arena;
     result["planned_private_bytes"] = plan_.private_bytes();
     result["planned_resident_bytes"] = plan_.resident_bytes();
-    result["step_seconds"] = seconds_;
-    result["step_frames"] = frames_;
-    result["step_major_faults"] = major_faults_;
-    result["step_read_bytes"] = read_bytes_;
     result["peak_resident_bytes"] = peak_resident_bytes();
     result["peak_private_bytes"] = private_peak_.bytes();
     if (cache_) result["encoder_cache_bytes"] = cache_->bytes();
@@ -548,11 +482,7 @@ class Run {
   MemoryPlan plan_;
   std::optional<EncoderCache> cache_;
   PrivatePeak private_peak_;
-  std::vector<double> seconds_;                           // of each step
-  std::vector<std::int64_t> frames_;                      // the same
-  std::vector<std::uint64_t> major_faults_, read_bytes_;  // the same
-  DiskReads before_step_;
-  double waited_ = 0, loading_ = 0;  // seconds: for the loader, and of its thread
+  StepCosts costs_;
   Json eval_;
 };
 
