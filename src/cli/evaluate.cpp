@@ -1,6 +1,7 @@
 #include "eval/evaluate.h"
 
 #include "base/clock.h"
+#include "base/unicode.h"
 #include "cli/cli.h"
 #include "cli/judge.h"
 #include "metrics/normaliser.h"
@@ -39,7 +40,7 @@ std::string worst_ten(const EvalResult& r, const std::vector<Utterance>& utteran
   std::string text;
   for (const std::size_t i : worst(r, 10))
     text += fmt::format("\n{}  CER {:.1f} %\n  said   {}\n  heard  {}\n", utterances[i].id,
-                        100 * r.predictions[i].score.cer.rate(), utterances[i].text, r.predictions[i].text);
+                        100 * r.predictions[i].score.cer.rate(), utterances[i].text, printable(r.predictions[i].text));
   return text;
 }
 

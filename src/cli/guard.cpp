@@ -125,8 +125,8 @@ std::string texts_of(const Guarded& g) {
   std::string text;
   for (const auto& [part, heard] : g.before)
     for (std::size_t i = 0; i < heard.size(); ++i)
-      text += fmt::format("{}\n  said   {}\n  before {}\n  after  {}\n\n", heard[i].id, heard[i].said, heard[i].text,
-                          g.after.at(part)[i].text);
+      text += fmt::format("{}\n  said   {}\n  before {}\n  after  {}\n\n", heard[i].id, heard[i].said,
+                          printable(heard[i].text), printable(g.after.at(part)[i].text));
   return text;
 }
 
