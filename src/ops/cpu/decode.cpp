@@ -56,8 +56,6 @@ struct Table {
 
 #elif HWY_MAX_BYTES >= 64
 
-using Words = hn::RebindToUnsigned<Floats>;
-
 // In the lanes of one vector, in the lower half of each where T is bf16.
 template <class T>
 struct Table {

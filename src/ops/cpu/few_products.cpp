@@ -9,7 +9,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace sori::kernels::HWY_NAMESPACE {
 
-using Words = hn::RebindToUnsigned<Floats>;
 constexpr std::size_t kMaxPair = 2 * hn::MaxLanes(Floats());
 
 // Weights come as the nibbles of a byte lie, two vectors at a time: those of even places, and those of odd ones.

@@ -12,7 +12,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace sori::kernels::HWY_NAMESPACE {
 
-using Words = hn::RebindToUnsigned<Floats>;
 using WordVec = hn::Vec<Words>;
 
 // High and low halves of the 64-bit products of each lane with a constant.

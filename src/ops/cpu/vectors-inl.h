@@ -20,6 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::ScalableTag<float>;
 using Vec = hn::Vec<Floats>;
 using Ints = hn::RebindToSigned<Floats>;
+using Words = hn::RebindToUnsigned<Floats>;
 
 HWY_INLINE Vec load(const float* p) { return hn::LoadU(Floats(), p); }
 HWY_INLINE Vec load(const bf16* p) {
